@@ -1,0 +1,106 @@
+"""Settings: read once, in each main, from `HEIMDEX_*` environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.domain import Lane
+from common.errors import ConfigError
+
+#: Variables that make Google's libraries skip checks. Heimdex never uses them, even locally.
+EMULATOR_VARIABLES = (
+    "FIREBASE_AUTH_EMULATOR_HOST",
+    "STORAGE_EMULATOR_HOST",
+    "PUBSUB_EMULATOR_HOST",
+    "HEIMDEX_CRASH",
+)
+
+
+class Settings(BaseSettings):
+    """Everything a process needs to know. Endpoints left empty mean Google's own."""
+
+    model_config = SettingsConfigDict(env_prefix="HEIMDEX_", extra="ignore", frozen=True)
+
+    project: str = Field(min_length=1)
+    region: str = "asia-northeast3"
+    profile: Literal["offline", "cpu", "gpu"] = "offline"
+
+    uploads_bucket: str = Field(min_length=3)
+    artifacts_bucket: str = Field(min_length=3)
+
+    #: SQLAlchemy URL; or, on Google Cloud, the instance, database and IAM user.
+    database_url: str = ""
+    cloud_sql_instance: str = ""
+    database_name: str = "heimdex"
+    database_user: str = ""
+
+    #: Explicit endpoints of stand-ins, e.g. http://127.0.0.1:9001 or 127.0.0.1:9002 for gRPC.
+    storage_endpoint: str = ""
+    pubsub_endpoint: str = ""
+    run_endpoint: str = ""
+
+    #: Service accounts that are never attached to anything and only sign URLs.
+    upload_signer: str = ""
+    download_signer: str = ""
+    #: Signs page tokens; the same value for all instances of a function.
+    token_key: SecretStr = SecretStr("")
+
+    cors_origins: tuple[str, ...] = ()
+    upload_expires_in_s: int = Field(default=600, ge=10, le=604_800)
+    preview_expires_in_s: int = Field(default=300, ge=10, le=3_600)
+    max_upload_bytes: int = Field(default=1_000_000_000, gt=0)
+    max_duration_ms: int = Field(default=600_000, gt=0)
+
+    #: How long a claim holds without a heartbeat; heartbeats come every third of it.
+    lease_s: float = Field(default=60.0, gt=0)
+    max_attempts: int = Field(default=5, ge=1)
+    #: First pause after a transient failure; doubles with each attempt.
+    retry_backoff_s: float = Field(default=10.0, ge=0)
+    #: A worker exits when nothing came for this long.
+    idle_exit_s: float = Field(default=10.0, ge=0)
+    #: A worker claims nothing new after this long (Cloud Run ends GPU tasks at their timeout).
+    stop_claiming_after_s: float = Field(default=2_400.0, gt=0)
+    #: The sweep rings again for a run that has been ready this long without a claim.
+    ring_again_after_s: float = Field(default=60.0, ge=0)
+
+    def topic(self, lane: Lane) -> str:
+        """Short name of the lane's topic."""
+        return f"heimdex-{lane}"
+
+    def work_subscription(self, lane: Lane) -> str:
+        """Short name of the subscription that workers of the lane pull from."""
+        return f"heimdex-{lane}-work"
+
+
+def load() -> Settings:
+    """Read the settings and refuse a dangerous environment.
+
+    Raises:
+        ConfigError: a value is missing or wrong, or an emulator variable is set on Cloud Run.
+    """
+    guard(os.environ)
+    try:
+        return Settings()  # type: ignore[call-arg]  # values come from the environment
+    except ValidationError as error:
+        names = ", ".join("HEIMDEX_" + str(e["loc"][0]).upper() for e in error.errors())
+        raise ConfigError(f"missing or wrong: {names}") from error
+
+
+def guard(environ: Mapping[str, str]) -> None:
+    """Refuse to run on Cloud Run with a variable that switches checks off.
+
+    `FIREBASE_AUTH_EMULATOR_HOST`, for one, makes firebase-admin accept unsigned tokens.
+
+    Raises:
+        ConfigError: with the variable's name.
+    """
+    if not (environ.get("K_SERVICE") or environ.get("CLOUD_RUN_JOB")):
+        return
+    for name in EMULATOR_VARIABLES:
+        if environ.get(name):
+            raise ConfigError(f"{name} must not be set on Cloud Run")

@@ -1,0 +1,126 @@
+"""Connections and tenant transactions: the only way to a row.
+
+Row-level security shows a transaction the rows of the tenant it names and no others. The name is
+set with `set_config(…, is_local => true)`, so it ends with the transaction and cannot leak to the
+next borrower of a pooled connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from common.config import Settings
+from common.effects import effect as named_effect
+from common.errors import ConfigError, TransientError
+
+#: A function instance serves few requests at once; more connections than that only cost memory.
+_POOL_SIZE = 2
+_MAX_OVERFLOW = 8
+_RECYCLE_S = 300
+
+
+class Database:
+    """A pool of connections to one database as one runtime role.
+
+    Args:
+        engine: a SQLAlchemy engine on pg8000.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Database:
+        """Make the pool; the first connection is opened at first use.
+
+        Raises:
+            ConfigError: neither a URL nor a Cloud SQL instance is configured.
+        """
+        options: dict[str, Any] = {
+            "pool_size": _POOL_SIZE,
+            "max_overflow": _MAX_OVERFLOW,
+            "pool_pre_ping": True,
+            "pool_recycle": _RECYCLE_S,
+        }
+        if settings.database_url:
+            return cls(sqlalchemy.create_engine(settings.database_url, **options))
+        if settings.cloud_sql_instance:
+            options["creator"] = _cloud_sql_creator(settings)
+            return cls(sqlalchemy.create_engine("postgresql+pg8000://", **options))
+        raise ConfigError("HEIMDEX_DATABASE_URL or HEIMDEX_CLOUD_SQL_INSTANCE must be set")
+
+    @contextmanager
+    def tenant(self, user_id: UUID, *, effect: str | None = None) -> Iterator[Connection]:
+        """A transaction that sees and writes only the rows of `user_id`.
+
+        Args:
+            user_id: the tenant, from a verified token or a server-made message.
+            effect: the name of the durable effect its commit is; None for reading, which is
+                rolled back.
+
+        Raises:
+            TransientError: the database cannot be reached or the connection was lost.
+        """
+        with self._transaction(effect) as connection:
+            connection.execute(
+                text("SELECT set_config('app.user_id', :user_id, true)"),
+                {"user_id": str(user_id)},
+            )
+            yield connection
+
+    @contextmanager
+    def system(self, *, effect: str | None = None) -> Iterator[Connection]:
+        """A transaction of no tenant: every tenant table looks empty.
+
+        Only the functions of `heimdex_ledger` (see schema.sql) can do anything useful in it.
+
+        Raises:
+            TransientError: as `tenant`.
+        """
+        with self._transaction(effect) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all pooled connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self, effect: str | None) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+                if effect is None:
+                    connection.rollback()
+                    return
+                with named_effect(effect):
+                    connection.commit()
+        except (OperationalError, InterfaceError) as error:
+            raise TransientError(detail=f"database: {type(error.orig).__name__}") from error
+
+
+def _cloud_sql_creator(settings: Settings) -> Any:
+    """Connections through the Cloud SQL connector, with IAM login and a private address.
+
+    The certificate is refreshed lazily: a background refresh fails when an idle instance has its
+    CPU throttled (cloud-sql-python-connector#805).
+    """
+    from google.cloud.sql.connector import Connector
+
+    connector = Connector(refresh_strategy="lazy", ip_type="private", enable_iam_auth=True)
+
+    def connect() -> Any:
+        return connector.connect(
+            settings.cloud_sql_instance,
+            "pg8000",
+            user=settings.database_user,
+            db=settings.database_name,
+        )
+
+    return connect

@@ -1,0 +1,322 @@
+"""The closed list of error codes, and the exceptions that carry them.
+
+Every code has a text in English and Korean that says what happened and what to do. A code, once
+published, never changes its meaning: clients, the ledger and the logs all rely on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorText:
+    """What one code means to a person."""
+
+    #: HTTP status when the code is the answer to a request.
+    status: int
+    #: English: what happened and what to do.
+    en: str
+    #: Korean: the same.
+    ko: str
+
+
+def _text(status: int, en: str, ko: str) -> ErrorText:
+    return ErrorText(status=status, en=en, ko=ko)
+
+
+#: Every code there is. A test asserts that no code outside this table is ever raised.
+CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
+    {
+        # --- requests -------------------------------------------------------------------------
+        "unauthenticated": _text(
+            401,
+            "Sign in and send a valid ID token in the Authorization header.",
+            "로그인한 뒤 유효한 ID 토큰을 Authorization 헤더에 넣어 보내 주세요.",
+        ),
+        "not_found": _text(
+            404,
+            "There is nothing here under this id. Check the id; it may have been deleted.",
+            "이 ID에 해당하는 항목이 없습니다. ID를 확인해 주세요. 이미 삭제되었을 수 있습니다.",
+        ),
+        "method_not_allowed": _text(
+            405,
+            "This address does not support the method. See /v1/openapi.json.",
+            "이 주소에서는 지원하지 않는 메서드입니다. /v1/openapi.json을 확인해 주세요.",
+        ),
+        "invalid_request": _text(
+            400,
+            "The request is not valid. Correct the fields listed under errors and send it again.",
+            "요청이 올바르지 않습니다. errors에 표시된 항목을 고쳐 다시 보내 주세요.",
+        ),
+        "request_too_large": _text(
+            413,
+            "The request body is larger than 64 KiB. Send less at once.",
+            "요청 본문이 64 KiB보다 큽니다. 나누어 보내 주세요.",
+        ),
+        "invalid_page_token": _text(
+            400,
+            "The page token is not valid for this request. Start again without page_token.",
+            "이 요청에 맞지 않는 페이지 토큰입니다. page_token 없이 다시 시작해 주세요.",
+        ),
+        "idempotency_key_reused": _text(
+            422,
+            "This Idempotency-Key was used with a different request. Use a new key.",
+            "다른 요청에 이미 사용된 Idempotency-Key입니다. 새 키를 사용해 주세요.",
+        ),
+        "idempotency_conflict": _text(
+            409,
+            "A request with this Idempotency-Key is still in progress. Retry in a moment.",
+            "같은 Idempotency-Key의 요청이 아직 처리 중입니다. 잠시 후 다시 시도해 주세요.",
+        ),
+        "wrong_state": _text(
+            409,
+            "The video is not in a state that allows this. Check its status and try again.",
+            "영상의 현재 상태에서는 할 수 없는 작업입니다. 상태를 확인한 뒤 다시 시도해 주세요.",
+        ),
+        "content_type_not_allowed": _text(
+            415,
+            "This file type is not supported. Upload MP4, MOV, MKV, WebM or AVI video, "
+            "and SRT or WebVTT subtitles.",
+            "지원하지 않는 파일 형식입니다. MP4, MOV, MKV, WebM, AVI 영상과 SRT, WebVTT 자막을 "
+            "올려 주세요.",
+        ),
+        "file_too_large": _text(
+            413,
+            "The file is larger than the limit (1 GB per video). Shorten or compress it.",
+            "파일이 제한(영상당 1 GB)보다 큽니다. 길이를 줄이거나 압축해 주세요.",
+        ),
+        "unavailable": _text(
+            503,
+            "The service is briefly unavailable. Retry after the time in Retry-After.",
+            "일시적으로 서비스를 사용할 수 없습니다. Retry-After에 표시된 시간 뒤에 다시 시도해 "
+            "주세요.",
+        ),
+        "internal": _text(
+            500,
+            "Something went wrong on our side. Retry; if it stays, report the request id.",
+            "서버에서 문제가 발생했습니다. 다시 시도하고, 계속되면 요청 ID를 알려 주세요.",
+        ),
+        # --- uploads --------------------------------------------------------------------------
+        "upload_expired": _text(
+            410,
+            "The upload was not completed in time. Start a new upload.",
+            "제한 시간 안에 업로드가 끝나지 않았습니다. 새로 업로드해 주세요.",
+        ),
+        "intent_unknown": _text(
+            404,
+            "The object was not announced by an upload request. Start with POST /v1/uploads.",
+            "업로드 요청으로 등록되지 않은 파일입니다. POST /v1/uploads로 시작해 주세요.",
+        ),
+        "size_mismatch": _text(
+            422,
+            "The stored file does not have the declared size. Upload the file again.",
+            "저장된 파일의 크기가 신고한 크기와 다릅니다. 파일을 다시 올려 주세요.",
+        ),
+        "hash_mismatch": _text(
+            422,
+            "The stored file does not have the declared checksum. Upload the file again.",
+            "저장된 파일의 체크섬이 신고한 값과 다릅니다. 파일을 다시 올려 주세요.",
+        ),
+        "type_mismatch": _text(
+            422,
+            "The file's content is not of the declared type. Upload it with its true type.",
+            "파일 내용이 신고한 형식과 다릅니다. 실제 형식으로 다시 올려 주세요.",
+        ),
+        # --- media ----------------------------------------------------------------------------
+        "empty_file": _text(
+            422,
+            "The file is empty. Export the video again and upload it.",
+            "빈 파일입니다. 영상을 다시 내보내 올려 주세요.",
+        ),
+        "not_video": _text(
+            422,
+            "The file is not a video. Upload an MP4, MOV, MKV, WebM or AVI file.",
+            "영상 파일이 아닙니다. MP4, MOV, MKV, WebM, AVI 파일을 올려 주세요.",
+        ),
+        "external_reference": _text(
+            422,
+            "The file is a playlist or refers to other files. Upload the video itself.",
+            "재생 목록이거나 다른 파일을 참조하는 파일입니다. 영상 파일 자체를 올려 주세요.",
+        ),
+        "container_not_allowed": _text(
+            422,
+            "This container format is not supported. Convert the video to MP4.",
+            "지원하지 않는 컨테이너 형식입니다. MP4로 변환해 주세요.",
+        ),
+        "codec_not_allowed": _text(
+            422,
+            "The video uses a codec that is not supported. Convert it to H.264 in MP4.",
+            "지원하지 않는 코덱입니다. MP4(H.264)로 변환해 주세요.",
+        ),
+        "encrypted": _text(
+            422,
+            "The video is encrypted (DRM). Upload a copy without protection.",
+            "암호화(DRM)된 영상입니다. 보호되지 않은 파일을 올려 주세요.",
+        ),
+        "truncated": _text(
+            422,
+            "The file is cut off or damaged. Export or copy it again and upload it.",
+            "파일이 잘렸거나 손상되었습니다. 다시 내보내거나 복사해 올려 주세요.",
+        ),
+        "no_video_stream": _text(
+            422,
+            "The file has no video track. Upload a file with pictures.",
+            "영상 트랙이 없는 파일입니다. 화면이 있는 파일을 올려 주세요.",
+        ),
+        "too_many_streams": _text(
+            422,
+            "The file has too many tracks (more than 16). Export it with fewer.",
+            "트랙이 너무 많습니다(16개 초과). 트랙을 줄여 내보내 주세요.",
+        ),
+        "frame_too_large": _text(
+            422,
+            "The picture is larger than 4096 x 2304 pixels. Scale the video down.",
+            "화면이 4096 x 2304 픽셀보다 큽니다. 영상 크기를 줄여 주세요.",
+        ),
+        "duration_too_long": _text(
+            422,
+            "The video is longer than the limit (10 minutes). Cut it into parts.",
+            "영상이 제한(10분)보다 깁니다. 나누어 올려 주세요.",
+        ),
+        "too_many_frames": _text(
+            422,
+            "The video has too many frames per second (more than 240). Export it with fewer.",
+            "초당 프레임 수가 너무 많습니다(240 초과). 줄여서 내보내 주세요.",
+        ),
+        "decode_budget_exceeded": _text(
+            422,
+            "Decoding the file took too much time or memory. Convert it to H.264 in MP4.",
+            "파일을 디코딩하는 데 시간이나 메모리가 너무 많이 필요합니다. MP4(H.264)로 변환해 "
+            "주세요.",
+        ),
+        "decode_crashed": _text(
+            422,
+            "The file could not be decoded: the decoder crashed. Convert it to H.264 in MP4.",
+            "디코더가 비정상 종료되어 파일을 읽을 수 없습니다. MP4(H.264)로 변환해 주세요.",
+        ),
+        "too_many_decode_errors": _text(
+            422,
+            "Too much of the video is damaged. Export or copy it again and upload it.",
+            "영상의 손상된 부분이 너무 많습니다. 다시 내보내거나 복사해 올려 주세요.",
+        ),
+        "subtitle_unreadable": _text(
+            422,
+            "A subtitle file could not be read. Save it as UTF-8 SRT or WebVTT.",
+            "자막 파일을 읽을 수 없습니다. UTF-8 SRT 또는 WebVTT로 저장해 주세요.",
+        ),
+        "audio_unreadable": _text(
+            422,
+            "The audio could not be decoded; pictures are still searchable.",
+            "오디오를 디코딩할 수 없습니다. 화면은 계속 검색할 수 있습니다.",
+        ),
+        # --- processing -----------------------------------------------------------------------
+        "attempts_exhausted": _text(
+            500,
+            "Processing failed five times. Retry later or contact support with the video id.",
+            "처리가 다섯 번 실패했습니다. 나중에 다시 시도하거나 영상 ID와 함께 문의해 주세요.",
+        ),
+        "stage_failed": _text(
+            500,
+            "A processing step failed unexpectedly. It is retried automatically.",
+            "처리 단계가 예기치 않게 실패했습니다. 자동으로 다시 시도합니다.",
+        ),
+        "dependency_unavailable": _text(
+            503,
+            "A service that Heimdex depends on did not answer. It is retried automatically.",
+            "의존하는 서비스가 응답하지 않았습니다. 자동으로 다시 시도합니다.",
+        ),
+        "artifact_corrupt": _text(
+            500,
+            "A stored intermediate result is damaged. It is computed again automatically.",
+            "저장된 중간 결과가 손상되었습니다. 자동으로 다시 계산합니다.",
+        ),
+        "lease_lost": _text(
+            409,
+            "Another worker took this video over. Nothing needs to be done.",
+            "다른 작업자가 이 영상을 이어받았습니다. 따로 할 일은 없습니다.",
+        ),
+        "message_invalid": _text(
+            400,
+            "The message or event cannot be read by this version.",
+            "이 버전에서 읽을 수 없는 메시지 또는 이벤트입니다.",
+        ),
+        "config_invalid": _text(
+            500,
+            "The service is configured wrongly and refuses to start.",
+            "서비스 설정이 잘못되어 시작하지 않습니다.",
+        ),
+    }
+)
+
+
+class HeimdexError(Exception):
+    """An error with a code from `CODES`.
+
+    Args:
+        code: a key of `CODES`.
+        detail: for developers and logs: what, which id, expected, got. Never a transcript, a
+            vector, a name, a token or a signed URL.
+    """
+
+    #: Whether trying the same thing again later can help.
+    retryable: bool = False
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        if code not in CODES:
+            raise ValueError(f"unknown error code {code!r}")
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class PermanentError(HeimdexError):
+    """Record the code; never retry."""
+
+
+class InputError(PermanentError):
+    """The user's file or request is at fault."""
+
+
+class NotFoundError(PermanentError):
+    """Missing, deleted, or another tenant's: the three are never told apart."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("not_found", detail)
+
+
+class AuthError(PermanentError):
+    """No token, or one that does not verify."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("unauthenticated", detail)
+
+
+class ContractError(PermanentError):
+    """A message, event or artifact that cannot be decoded: a bug or an attack."""
+
+
+class ConfigError(PermanentError):
+    """The process must not start with these settings."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("config_invalid", detail)
+
+
+class LeaseLostError(PermanentError):
+    """A write matched no row by its fencing token: someone else owns the run now."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("lease_lost", detail)
+
+
+class TransientError(HeimdexError):
+    """Retry with backoff."""
+
+    retryable = True
+
+    def __init__(self, code: str = "dependency_unavailable", detail: str = "") -> None:
+        super().__init__(code, detail)

@@ -1,0 +1,111 @@
+"""Fixtures that many tests share: a real Postgres per test process, a fresh database per test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy
+from sqlalchemy import text
+
+from common.config import Settings
+from common.database import Database
+from local.postgres import Postgres
+
+SCHEMA = Path(__file__).parents[1] / "common" / "sql" / "schema.sql"
+_TEMPLATE = "heimdex_template"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestDatabase:
+    """One test's own database, as each runtime role and as its owner."""
+
+    __test__ = False
+
+    postgres: Postgres
+    name: str
+
+    def url(self, role: str = "") -> str:
+        """SQLAlchemy URL as the role, or as the owner (who bypasses row-level security)."""
+        return self.postgres.url(self.name, role)
+
+    def as_role(self, role: str) -> Database:
+        """A pool as `heimdex_api`, `heimdex_ingest` or `heimdex_worker`; the caller closes it."""
+        return Database.connect(settings(database_url=self.url(role)))
+
+    def owner_rows(self, sql: str, **params: object) -> list[sqlalchemy.Row[tuple[object, ...]]]:
+        """Run one statement as the owner: what is really in the tables, whoever's it is."""
+        engine = sqlalchemy.create_engine(self.url(), poolclass=sqlalchemy.NullPool)
+        with engine.begin() as connection:
+            result = connection.execute(text(sql), params)
+            return list(result.all()) if result.returns_rows else []
+
+
+def settings(**overrides: object) -> Settings:
+    """Settings for tests, nothing taken from the environment that matters."""
+    values: dict[str, object] = {
+        "project": "heimdex-test",
+        "uploads_bucket": "heimdex-test-uploads",
+        "artifacts_bucket": "heimdex-test-artifacts",
+        "token_key": "test-token-key",
+    }
+    return Settings(**(values | overrides))  # type: ignore[arg-type]  # pydantic validates
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server of this test process's own, with the schema in a template database."""
+    server = Postgres(tmp_path_factory.mktemp("pg"))
+    server.start()
+    server.create_database(_TEMPLATE)
+    engine = sqlalchemy.create_engine(server.url(_TEMPLATE), poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(SCHEMA.read_text())
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[TestDatabase]:
+    """A database with the current schema and no rows."""
+    name = f"test_{uuid4().hex}"
+    postgres.create_database(name, template=_TEMPLATE)
+    yield TestDatabase(postgres=postgres, name=name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def api_database(database: TestDatabase) -> Iterator[Database]:
+    """A pool as `heimdex_api`."""
+    pool = database.as_role("heimdex_api")
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def worker_database(database: TestDatabase) -> Iterator[Database]:
+    """A pool as `heimdex_worker`."""
+    pool = database.as_role("heimdex_worker")
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def ingest_database(database: TestDatabase) -> Iterator[Database]:
+    """A pool as `heimdex_ingest`."""
+    pool = database.as_role("heimdex_ingest")
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def user_id(database: TestDatabase) -> UUID:
+    """A user who exists."""
+    user = uuid4()
+    database.owner_rows(
+        "INSERT INTO users (id, firebase_uid) VALUES (:id, :uid)", id=user, uid=f"uid-{user}"
+    )
+    return user

@@ -1,0 +1,97 @@
+"""Tenant transactions."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from common.database import Database
+from common.errors import TransientError
+from tests.conftest import TestDatabase, settings
+
+_COUNT = text("SELECT count(*) FROM users")
+
+
+def test_a_tenant_sees_only_its_own_rows(api_database: Database, user_id: UUID) -> None:
+    """Row-level security hides every other tenant, also on a connection used before."""
+    with api_database.tenant(user_id) as tx:
+        assert tx.execute(_COUNT).scalar_one() == 1
+    with api_database.tenant(uuid4()) as tx:
+        assert tx.execute(_COUNT).scalar_one() == 0
+
+
+def test_no_tenant_sees_nothing(api_database: Database, user_id: UUID) -> None:
+    """A transaction without a tenant fails closed, after a tenant used the same connection."""
+    with api_database.tenant(user_id):
+        pass
+    with api_database.system() as tx:
+        assert tx.execute(_COUNT).scalar_one() == 0
+
+
+def test_writing_for_another_tenant_is_refused(api_database: Database, user_id: UUID) -> None:
+    """WITH CHECK refuses a row that carries a foreign user id."""
+    insert = text("INSERT INTO videos (user_id, id, title) VALUES (:user_id, :id, 't')")
+    with (
+        pytest.raises(ProgrammingError, match="row-level security"),
+        api_database.tenant(uuid4(), effect="test.insert") as tx,
+    ):
+        tx.execute(insert, {"user_id": user_id, "id": uuid4()})
+
+
+def test_nothing_is_committed_without_an_effect(api_database: Database, user_id: UUID) -> None:
+    """A transaction that names no effect is for reading and is rolled back."""
+    with api_database.tenant(user_id) as tx:
+        tx.execute(text("UPDATE users SET email = 'x'"))
+    with api_database.tenant(user_id) as tx:
+        assert tx.execute(text("SELECT email FROM users")).scalar_one() is None
+
+
+def test_an_error_rolls_back(api_database: Database, user_id: UUID) -> None:
+    """An exception inside the transaction leaves nothing behind."""
+
+    def update_and_fail() -> None:
+        with api_database.tenant(user_id, effect="test.update") as tx:
+            tx.execute(text("UPDATE users SET email = 'x'"))
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        update_and_fail()
+    with api_database.tenant(user_id) as tx:
+        assert tx.execute(text("SELECT email FROM users")).scalar_one() is None
+
+
+def test_an_unreachable_database_is_transient() -> None:
+    """A server that is not there is worth a retry, not a crash."""
+    database = Database.connect(
+        settings(database_url="postgresql+pg8000://nobody@127.0.0.1:1/none")
+    )
+    with pytest.raises(TransientError), database.tenant(uuid4()):
+        pass
+
+
+def test_every_tenant_table_forces_row_level_security(database: TestDatabase) -> None:
+    """No table is left without forced row-level security and a policy."""
+    unprotected = database.owner_rows(
+        """
+        SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname <> 'alembic_version'
+          AND NOT (c.relrowsecurity AND c.relforcerowsecurity
+                   AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))
+        """
+    )
+    assert unprotected == []
+
+
+def test_runtime_roles_own_nothing_and_cannot_bypass(database: TestDatabase) -> None:
+    """The roles that processes log in as are bound by the policies."""
+    rows = database.owner_rows(
+        """
+        SELECT rolname FROM pg_roles r WHERE rolname LIKE 'heimdex_%'
+          AND (rolsuper OR rolbypassrls
+               OR EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid))
+        """
+    )
+    assert rows == []
