@@ -1,0 +1,120 @@
+"""A CONNECT proxy that answers for a closed set of hosts and refuses every other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable, Collection
+
+_HEAD_TIMEOUT_S = 10.0
+_CHUNK_BYTES = 64 * 1024
+
+
+class ConnectProxy:
+    """Ends the TLS of tunnels to `hosts` here and passes the plain bytes to one local port.
+
+    Nothing is ever connected to outside this machine.
+
+    Args:
+        hosts: names that it stands in for, on port 443.
+        tls: server context with a certificate for all of them.
+        upstream_port: loopback port that serves all of them, told apart by the Host header.
+        port: 0 picks a free one; `port` tells which after `start`.
+    """
+
+    def __init__(
+        self,
+        *,
+        hosts: Collection[str],
+        tls: ssl.SSLContext,
+        upstream_port: Callable[[], int],
+        port: int = 0,
+    ) -> None:
+        self._hosts = hosts
+        self._tls = tls
+        self._upstream_port = upstream_port
+        self.port = port
+        #: What was asked for and refused, oldest first: evidence that nothing leaked.
+        self.refused: list[str] = []
+        self._tunnels: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Bind and accept. Raises OSError if the port is taken."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop accepting and cut open tunnels."""
+        self._server.close()
+        for tunnel in self._tunnels:
+            tunnel.cancel()
+        await asyncio.gather(*self._tunnels, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tunnels.add(task)
+        try:
+            # A client that goes away, or does not trust the authority, is no news.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+                await self._serve(reader, writer)
+        finally:
+            self._tunnels.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        method, target = await asyncio.wait_for(_read_head(reader), _HEAD_TIMEOUT_S)
+        host, _, port = target.rpartition(":")
+        if method != "CONNECT" or host not in self._hosts or port != "443":
+            self.refused.append(target)
+            writer.write(_refusal(target))
+            await writer.drain()
+            return
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await writer.start_tls(self._tls)
+        inner = await asyncio.open_connection("127.0.0.1", self._upstream_port())
+        await _join(reader, writer, *inner)
+
+
+async def _read_head(reader: asyncio.StreamReader) -> tuple[str, str]:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.LimitOverrunError:
+        return "", ""
+    words = head.split(b"\r\n", 1)[0].decode("latin-1").split()
+    return (words[0], words[1]) if len(words) == 3 else ("", "")
+
+
+def _refusal(target: str) -> bytes:
+    body = (
+        f"The local cloud does not answer for {target!r} and connects to nothing else.\n".encode()
+    )
+    head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+async def _join(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    inner_reader: asyncio.StreamReader,
+    inner_writer: asyncio.StreamWriter,
+) -> None:
+    """Copy both ways until either side ends; HTTP never half-closes a tunnel and goes on."""
+    copies = {
+        asyncio.create_task(_copy(reader, inner_writer)),
+        asyncio.create_task(_copy(inner_reader, writer)),
+    }
+    try:
+        await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for copy in copies:
+            copy.cancel()
+        await asyncio.gather(*copies, return_exceptions=True)
+        inner_writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(_CHUNK_BYTES):
+        writer.write(data)
+        await writer.drain()
