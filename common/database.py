@@ -43,18 +43,7 @@ class Database:
         Raises:
             ConfigError: neither a URL nor a Cloud SQL instance is configured.
         """
-        options: dict[str, Any] = {
-            "pool_size": _POOL_SIZE,
-            "max_overflow": _MAX_OVERFLOW,
-            "pool_pre_ping": True,
-            "pool_recycle": _RECYCLE_S,
-        }
-        if settings.database_url:
-            return cls(sqlalchemy.create_engine(settings.database_url, **options))
-        if settings.cloud_sql_instance:
-            options["creator"] = _cloud_sql_creator(settings)
-            return cls(sqlalchemy.create_engine("postgresql+pg8000://", **options))
-        raise ConfigError("HEIMDEX_DATABASE_URL or HEIMDEX_CLOUD_SQL_INSTANCE must be set")
+        return cls(engine(settings))
 
     @contextmanager
     def tenant(self, user_id: UUID, *, effect: str | None = None) -> Iterator[Connection]:
@@ -103,6 +92,26 @@ class Database:
                     connection.commit()
         except (OperationalError, InterfaceError) as error:
             raise TransientError(detail=f"database: {type(error.orig).__name__}") from error
+
+
+def engine(settings: Settings) -> Engine:
+    """A pool by URL, or through the Cloud SQL connector.
+
+    Raises:
+        ConfigError: neither a URL nor a Cloud SQL instance is configured.
+    """
+    options: dict[str, Any] = {
+        "pool_size": _POOL_SIZE,
+        "max_overflow": _MAX_OVERFLOW,
+        "pool_pre_ping": True,
+        "pool_recycle": _RECYCLE_S,
+    }
+    if settings.database_url:
+        return sqlalchemy.create_engine(settings.database_url, **options)
+    if settings.cloud_sql_instance:
+        options["creator"] = _cloud_sql_creator(settings)
+        return sqlalchemy.create_engine("postgresql+pg8000://", **options)
+    raise ConfigError("HEIMDEX_DATABASE_URL or HEIMDEX_CLOUD_SQL_INSTANCE must be set")
 
 
 def _cloud_sql_creator(settings: Settings) -> Any:

@@ -4,7 +4,8 @@
 -- Every tenant table carries user_id first in its key, has row-level security forced, and lets the
 -- runtime roles see only rows of the tenant named by the transaction (app.user_id). Work across
 -- tenants (the sweep) goes through SECURITY DEFINER functions owned by heimdex_ledger, a role that
--- nobody can log in as or is a member of.
+-- nobody can log in as or is a member of. (A function of the tables' owner would see no row: forced
+-- row-level security binds the owner too.)
 
 CREATE EXTENSION IF NOT EXISTS vector;
 
@@ -36,6 +37,8 @@ CREATE TABLE videos (
     PRIMARY KEY (user_id, id)
 );
 CREATE INDEX videos_by_time ON videos (user_id, created_at DESC, id DESC) WHERE deleted_at IS NULL;
+CREATE INDEX videos_uploading ON videos (created_at)
+    WHERE state = 'uploading' AND deleted_at IS NULL;
 
 -- The objects an upload declares: the video and its subtitle files.
 CREATE TABLE upload_objects (
@@ -293,3 +296,113 @@ GRANT SELECT ON upload_objects TO heimdex_worker;
 GRANT SELECT, INSERT, UPDATE ON runs, jobs, outbox TO heimdex_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors, scene_people TO heimdex_worker;
+
+-- --- work across tenants -------------------------------------------------------------------------
+
+-- These name rows, no more: whoever acts on one opens a transaction of its tenant.
+
+CREATE FUNCTION ledger_due_runs(ring_again_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Claimable, and nobody was told since it became so, or that was long ago.
+    SELECT due.user_id, due.id
+    FROM (
+        SELECT r.user_id, r.id, r.rung_at,
+               CASE r.state WHEN 'ready' THEN r.not_before ELSE r.lease_until END AS due_at
+        FROM public.runs r
+        WHERE r.state IN ('ready', 'running')
+    ) due
+    WHERE due.due_at <= now()
+      AND (due.rung_at < due.due_at OR due.rung_at < now() - make_interval(secs => ring_again_s))
+    ORDER BY due.due_at
+    LIMIT max_rows
+$$;
+
+CREATE FUNCTION ledger_unpublished_messages(older_than_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT o.user_id, o.id
+    FROM public.outbox o
+    WHERE o.published_at IS NULL AND o.created_at <= now() - make_interval(secs => older_than_s)
+    ORDER BY o.created_at
+    LIMIT max_rows
+$$;
+
+CREATE FUNCTION ledger_open_uploads(older_than_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, video_id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT v.user_id, v.id
+    FROM public.videos v
+    WHERE v.state = 'uploading' AND v.deleted_at IS NULL
+      AND v.created_at <= now() - make_interval(secs => older_than_s)
+    ORDER BY v.created_at
+    LIMIT max_rows
+$$;
+
+CREATE FUNCTION ledger_open_erasures(max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.user_id, e.id
+    FROM public.erasures e
+    WHERE e.done_at IS NULL
+    ORDER BY e.created_at
+    LIMIT max_rows
+$$;
+
+-- What has served its purpose goes; returns how many rows went.
+CREATE FUNCTION ledger_tidy(older_than_s double precision)
+RETURNS bigint
+VOLATILE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH keys AS (
+        DELETE FROM public.idempotency_keys
+        WHERE created_at < now() - make_interval(secs => older_than_s) RETURNING 1
+    ), messages AS (
+        DELETE FROM public.outbox
+        WHERE published_at < now() - make_interval(secs => older_than_s) RETURNING 1
+    ), erased AS (
+        DELETE FROM public.erasures
+        WHERE done_at < now() - make_interval(secs => older_than_s) RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM keys) + (SELECT count(*) FROM messages)
+         + (SELECT count(*) FROM erased)
+$$;
+
+GRANT SELECT (user_id, id, state, not_before, lease_until, rung_at) ON runs TO heimdex_ledger;
+GRANT SELECT (user_id, id, state, created_at, deleted_at) ON videos TO heimdex_ledger;
+GRANT SELECT (user_id, id, created_at, published_at), DELETE ON outbox TO heimdex_ledger;
+GRANT SELECT (user_id, id, created_at, done_at), DELETE ON erasures TO heimdex_ledger;
+GRANT SELECT (user_id, created_at), DELETE ON idempotency_keys TO heimdex_ledger;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['runs', 'videos', 'outbox', 'erasures', 'idempotency_keys'] LOOP
+        EXECUTE format('CREATE POLICY ledger ON %I TO heimdex_ledger USING (true)', name);
+    END LOOP;
+END $$;
+
+-- On Cloud SQL the migrating role is no superuser: to give functions away it has to be a member of
+-- their new owner, and that owner has to be able to create in the schema, both for a moment.
+GRANT heimdex_ledger TO CURRENT_USER;
+GRANT CREATE ON SCHEMA public TO heimdex_ledger;
+DO $$
+DECLARE
+    signature regprocedure;
+BEGIN
+    FOR signature IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'ledger\_%'
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO heimdex_ingest', signature);
+        EXECUTE format('ALTER FUNCTION %s OWNER TO heimdex_ledger', signature);
+    END LOOP;
+END $$;
+REVOKE CREATE ON SCHEMA public FROM heimdex_ledger;
+REVOKE heimdex_ledger FROM CURRENT_USER;

