@@ -24,11 +24,17 @@ class Hub:
         self._broker = broker
         self._changed = threading.Condition()
         self._closed = False
+        self._waiting = 0
 
     @property
     def closed(self) -> bool:
         """Whether waiting has ended for good."""
         return self._closed
+
+    @property
+    def waiting(self) -> int:
+        """How many callers are inside `wait`."""
+        return self._waiting
 
     @contextmanager
     def broker(self) -> Iterator[Broker]:
@@ -58,15 +64,11 @@ class Hub:
         """
         until_s = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
-            while not (self._closed or cancelled()):
-                answer = ask(self._broker)
-                if answer:
-                    return answer
-                pause_s = self._pause_s(until_s)
-                if pause_s is not None and pause_s <= 0:
-                    return None
-                self._changed.wait(pause_s)
-        return None
+            self._waiting += 1
+            try:
+                return self._wait(ask, until_s, cancelled)
+            finally:
+                self._waiting -= 1
 
     def wake(self) -> None:
         """Let all waiters look again: the clock was moved, or someone was cancelled."""
@@ -78,6 +80,19 @@ class Hub:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _wait(
+        self, ask: Callable[[Broker], Result], until_s: float | None, cancelled: Callable[[], bool]
+    ) -> Result | None:
+        while not (self._closed or cancelled()):
+            answer = ask(self._broker)
+            if answer:
+                return answer
+            pause_s = self._pause_s(until_s)
+            if pause_s is not None and pause_s <= 0:
+                return None
+            self._changed.wait(pause_s)
+        return None
 
     def _pause_s(self, until_s: float | None) -> float | None:
         left_s = None if until_s is None else until_s - time.monotonic()

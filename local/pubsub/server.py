@@ -92,6 +92,12 @@ class PubSubServer:
         with self._running().broker() as broker:
             return broker.backlog(self._full(subscription))
 
+    @property
+    def waiting_pulls(self) -> int:
+        """Pulls (and streams) that wait for a message now."""
+        # The pusher waits too.
+        return max(0, self._running().waiting - 1)
+
     def purge(self, subscription: str) -> int:
         """Lose all messages of a subscription (short name); returns how many."""
         with self._running().broker() as broker:
