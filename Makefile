@@ -55,10 +55,10 @@ fix: $(TEST_STAMP) ## Mend what the linter and formatter can mend
 	$(BIN)/ruff format .
 
 test: $(TEST_STAMP) ## Run the tests (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not deep"
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not deep"
 
 test-deep: $(TEST_STAMP) ## Run the tests and the long suites
-	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
 demo: $(STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
 	@$(BIN)/python -m local demo --state $(STATE) $(if $(VIDEO),--video "$(VIDEO)") \

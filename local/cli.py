@@ -1,0 +1,246 @@
+"""Commands of `python -m local`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from local import present
+from local.address import CloudAddress, running_cloud
+from local.client import ApiError, Client, Subtitles, sign_in
+from local.cloud import Cloud
+from local.demo import DemoRequest, run_demo, search_summary
+from local.progress import follow, upload_bar
+
+_DEFAULT_STATE = Path(os.environ.get("HEIMDEX_STATE", ".heimdex"))
+_PASSWORD = "a local password"
+_LANGUAGES = ("ko", "en")
+
+
+class UsageError(Exception):
+    """Something the person at the keyboard can put right."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    # With --json, standard output carries the object alone and people read standard error.
+    console = Console(stderr=options.json)
+    command: Callable[[argparse.Namespace, Console], tuple[Any, int]] = options.command
+    try:
+        with _terminated_like_ctrl_c():
+            result, status = command(options, console)
+    except KeyboardInterrupt:
+        console.print("\nStopped.")
+        return 130
+    except (UsageError, ApiError, TimeoutError, RuntimeError, OSError) as error:
+        console.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        return 1
+    if options.json and result is not None:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--state",
+        type=Path,
+        default=_DEFAULT_STATE,
+        help="directory that holds all state; may be deleted (default: %(default)s)",
+    )
+    shared.add_argument(
+        "--json", action="store_true", help="one JSON object on standard output, words on stderr"
+    )
+    user = argparse.ArgumentParser(add_help=False)
+    user.add_argument(
+        "--user", default="you@example.com", help="local account to act as (default: %(default)s)"
+    )
+
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description="Heimdex on this machine, without a cloud account."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", parents=[shared, user], help="run the local cloud until Ctrl-C")
+    up.add_argument("--port", type=int, default=8080, help="of the API (default: %(default)s)")
+    up.set_defaults(command=_up)
+
+    demo = commands.add_parser(
+        "demo", parents=[shared], help="the whole way, once: upload, index, search, preview"
+    )
+    demo.add_argument("--video", type=Path, help="your own video instead of the sample")
+    _subtitles_argument(demo)
+    demo.add_argument("--query", action="append", default=[], help="may be repeated")
+    demo.set_defaults(command=_demo)
+
+    token = commands.add_parser("token", parents=[shared, user], help="print a fresh ID token")
+    token.set_defaults(command=_token)
+
+    upload = commands.add_parser("upload", parents=[shared, user], help="upload and index a video")
+    upload.add_argument("file", type=Path)
+    _subtitles_argument(upload)
+    upload.add_argument("--no-wait", action="store_true", help="do not wait for the index")
+    upload.set_defaults(command=_upload)
+
+    status = commands.add_parser("status", parents=[shared, user], help="where a video is")
+    status.add_argument("video_id")
+    status.set_defaults(command=_status)
+
+    search = commands.add_parser("search", parents=[shared, user], help="find a moment")
+    search.add_argument("query")
+    search.add_argument("--mode", choices=("hybrid", "semantic", "keyword"), default="hybrid")
+    search.set_defaults(command=_search)
+    return parser
+
+
+def _subtitles_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--subtitles",
+        type=_subtitles,
+        action="append",
+        default=[],
+        metavar="FILE[:LANGUAGE]",
+        help=".srt or .vtt; the language is taken from the name (talk.ko.srt) or guessed from the "
+        "script if not given; may be repeated",
+    )
+
+
+def _subtitles(value: str) -> Subtitles:
+    """`talk.ko.srt`, `talk.srt:ko` or `talk.srt` (Hangul in it means Korean)."""
+    name, _, language = value.rpartition(":")
+    if not name or not language.isalpha():
+        name, language = value, ""
+    path = Path(name)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {name}")
+    return Subtitles(path=path, language=language or _language_of(path))
+
+
+def _language_of(path: Path) -> str:
+    suffixes = [suffix.strip(".").lower() for suffix in path.suffixes[:-1]]
+    for language in _LANGUAGES:
+        if language in suffixes:
+            return language
+    text = path.read_bytes().decode("utf-8", errors="ignore")
+    return "ko" if any("가" <= character <= "힣" for character in text) else "en"
+
+
+def _up(options: argparse.Namespace, console: Console) -> tuple[None, int]:
+    with console.status("") as status:
+        cloud = Cloud(
+            options.state / "cloud",
+            port=options.port,
+            on_step=lambda step: status.update(f"starting the local cloud: {step}"),
+        )
+        cloud.start()
+    try:
+        address = cloud.address
+        token = sign_in(address.endpoints, options.user, _PASSWORD)
+        facts = {
+            "api_url": address.api_url,
+            "openapi_url": f"{address.api_url}/v1/openapi.json",
+            "identity_url": address.identity_url,
+            "storage_url": address.storage_url,
+            "pubsub_endpoint": address.pubsub_endpoint,
+            "run_endpoint": address.run_endpoint,
+            "database_url": address.database_url,
+            "logs": str((options.state / "cloud" / "logs").resolve()),
+            "user": options.user,
+            "token": token,
+        }
+        if options.json:
+            print(json.dumps(facts), flush=True)
+        for name, value in facts.items():
+            console.print(f"{name:16} {value}", soft_wrap=True, highlight=False)
+        console.print("\nRunning until Ctrl-C.")
+        threading.Event().wait()
+    finally:
+        console.print("Shutting down.")
+        cloud.stop()
+    return None, 0
+
+
+def _demo(options: argparse.Namespace, console: Console) -> tuple[dict[str, Any], int]:
+    if options.video is not None and not options.video.is_file():
+        raise UsageError(f"there is no file {options.video}")
+    result, all_found = run_demo(
+        DemoRequest(
+            state=options.state,
+            video=options.video,
+            subtitles=options.subtitles,
+            queries=options.query,
+        ),
+        console,
+    )
+    return result, 0 if all_found else 1
+
+
+def _token(options: argparse.Namespace, console: Console) -> tuple[dict[str, str], int]:
+    token = sign_in(_address(options).endpoints, options.user, _PASSWORD)
+    if not options.json:
+        print(token)
+    return {"token": token, "user": options.user}, 0
+
+
+def _upload(options: argparse.Namespace, console: Console) -> tuple[dict[str, Any], int]:
+    if not options.file.is_file():
+        raise UsageError(f"there is no file {options.file}")
+    client = _client(options)
+    bar, on_progress = upload_bar(console, options.file.name)
+    with bar:
+        video_id = client.upload(options.file, options.subtitles, on_progress=on_progress)
+    console.print(f"video {video_id}")
+    if options.no_wait:
+        return client.status(video_id), 0
+    status = follow(client, video_id, console, timeout_s=3_600.0)
+    if status["state"] == "failed":
+        present.failure(console, status)
+        return status, 1
+    return status, 0
+
+
+def _status(options: argparse.Namespace, console: Console) -> tuple[dict[str, Any], int]:
+    status = _client(options).status(options.video_id)
+    present.video(console, status)
+    return status, 0
+
+
+def _search(options: argparse.Namespace, console: Console) -> tuple[dict[str, Any], int]:
+    answer = _client(options).search(options.query, mode=options.mode)
+    present.search(console, options.mode, options.query, answer)
+    return search_summary(options.query, answer), 0
+
+
+def _client(options: argparse.Namespace) -> Client:
+    endpoints = _address(options).endpoints
+    return Client(endpoints, sign_in(endpoints, options.user, _PASSWORD))
+
+
+def _address(options: argparse.Namespace) -> CloudAddress:
+    address = running_cloud(options.state / "cloud")
+    if address is None:
+        raise UsageError(
+            "no local cloud is running on this state directory; start one in another terminal "
+            "with: python -m local up"
+        )
+    return address
+
+
+class _terminated_like_ctrl_c:  # reads as a statement
+    """SIGTERM ends a command the way Ctrl-C does: everything it started is stopped."""
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)

@@ -1,0 +1,255 @@
+"""The cloud on a laptop: every Google service by its stand-in, every function as deployed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol, TypeVar
+
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+
+from common.bus import Bus
+from common.config import Settings
+from common.sql.migrate import migrate
+from local.address import CloudAddress, remove_address, running_cloud, write_address
+from local.environment import (
+    ARTIFACTS_BUCKET,
+    PROJECT,
+    UPLOADS_BUCKET,
+    kept_secret,
+    process_environment,
+)
+from local.front_door import FrontDoor
+from local.functions import REPOSITORY, FunctionProcess, FunctionSpec, free_ports
+from local.identity import IdentityServer
+from local.jobs import JobSpec, JobsServer
+from local.postgres import Postgres
+from local.pubsub import PubSubServer
+from local.scheduler import Scheduler
+from local.storage import StorageServer
+from local.topology import declare_topology
+
+_DATABASE = "heimdex"
+_SWEEP_INTERVAL_S = 15.0
+
+#: Executions of a lane at once; more would only fight for the same cores.
+_MAX_RUNNING: Mapping[str, int] = MappingProxyType({"media": 2, "gpu": 1})
+
+#: Function → database role. A role sees and does only what the schema grants it.
+_ROLES: Mapping[str, str] = MappingProxyType(
+    {
+        "api": "heimdex_api",
+        "search": "heimdex_api",
+        "upload_finalized": "heimdex_ingest",
+        "start_jobs": "heimdex_ingest",
+    }
+)
+_EVENT_FUNCTIONS = frozenset({"upload_finalized"})
+
+
+class Service(Protocol):
+    """Anything that starts and stops."""
+
+    def start(self) -> None:
+        """Return once it serves."""
+
+    def stop(self) -> None:
+        """End it; its state stays."""
+
+
+ServiceT = TypeVar("ServiceT", bound=Service)
+
+
+class Cloud:
+    """Starts and stops everything; state lives under one directory that can be deleted.
+
+    Args:
+        directory: made if missing; the same directory brings accounts, videos and messages back.
+        port: of the front door; 0 picks a free one.
+        on_step: told, in words, what is being started.
+    """
+
+    def __init__(
+        self, directory: Path, *, port: int = 0, on_step: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._directory = directory.resolve()
+        self._port = port
+        self._on_step = on_step
+        self._stack = ExitStack()
+        self._address: CloudAddress | None = None
+
+    @property
+    def address(self) -> CloudAddress:
+        """Where it runs; only while started."""
+        if self._address is None:
+            raise RuntimeError("the local cloud is not started")
+        return self._address
+
+    def start(self) -> None:
+        """Start all services and functions; returns when every one of them answers.
+
+        Raises:
+            RuntimeError: something did not start, or another cloud runs on the directory.
+        """
+        if (running := running_cloud(self._directory)) is not None:
+            raise RuntimeError(
+                f"a local cloud already runs on {self._directory} "
+                f"(process {running.process_id}, {running.api_url})"
+            )
+        try:
+            self._address = self._start()
+        except BaseException:
+            self.stop()
+            raise
+        write_address(self._directory, self._address)
+
+    def stop(self) -> None:
+        """Stop all, last started first; state stays."""
+        remove_address(self._directory)
+        self._stack.close()
+        self._address = None
+
+    def _start(self) -> CloudAddress:
+        logs = self._directory / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        ports = dict(zip(_ROLES, free_ports(len(_ROLES)), strict=True))
+
+        self._on_step("database")
+        postgres = self._run(Postgres(self._directory / "postgres"))
+        _migrate(postgres)
+
+        self._on_step("the stand-ins of Google's services")
+        identity = self._run(IdentityServer(self._directory / "identity", project=PROJECT))
+        buckets = self._run(self._storage(identity, ports["upload_finalized"]))
+        _make_buckets(buckets.url)
+        pubsub = self._run(PubSubServer(self._directory / "pubsub", project=PROJECT))
+        declare_topology(
+            pubsub.endpoint, project=PROJECT, start_jobs_url=_loopback(ports["start_jobs"])
+        )
+        environment = identity.environment() | process_environment(
+            storage_url=buckets.url,
+            pubsub_endpoint=pubsub.endpoint,
+            token_key=kept_secret(self._directory / "token_key"),
+        )
+        jobs = self._run(JobsServer(_job_specs(environment, postgres), log_dir=logs))
+        environment["HEIMDEX_RUN_ENDPOINT"] = jobs.endpoint
+
+        self._on_step("functions")
+        self._start_functions(environment, postgres, ports, logs)
+        front_door = self._run(
+            FrontDoor(
+                {"/v1/search": _loopback(ports["search"]), "/v1": _loopback(ports["api"])},
+                port=self._port,
+            )
+        )
+        self._start_scheduler(pubsub.endpoint)
+        return CloudAddress(
+            api_url=front_door.url,
+            identity_url=identity.url,
+            storage_url=buckets.url,
+            pubsub_endpoint=pubsub.endpoint,
+            run_endpoint=jobs.endpoint,
+            database_url=postgres.url(_DATABASE),
+            process_id=os.getpid(),
+        )
+
+    def _storage(self, identity: IdentityServer, upload_finalized_port: int) -> StorageServer:
+        return StorageServer(
+            self._directory / "storage",
+            public_key_for=identity.public_key_for,
+            event_targets={UPLOADS_BUCKET: _loopback(upload_finalized_port)},
+            cors_origins=("*",),
+        )
+
+    def _start_functions(
+        self,
+        environment: Mapping[str, str],
+        postgres: Postgres,
+        ports: Mapping[str, int],
+        logs: Path,
+    ) -> None:
+        functions = [
+            FunctionProcess(
+                FunctionSpec(
+                    name=name,
+                    signature="cloudevent" if name in _EVENT_FUNCTIONS else "http",
+                    port=ports[name],
+                ),
+                {**environment, "HEIMDEX_DATABASE_URL": postgres.url(_DATABASE, role)},
+                logs / f"{name}.log",
+            )
+            for name, role in _ROLES.items()
+        ]
+        # All at once, then wait: each takes a second or two to import.
+        for function in functions:
+            self._run(function)
+        for function in functions:
+            function.wait_ready()
+
+    def _start_scheduler(self, pubsub_endpoint: str) -> None:
+        settings = Settings(
+            project=PROJECT,
+            uploads_bucket=UPLOADS_BUCKET,
+            artifacts_bucket=ARTIFACTS_BUCKET,
+            pubsub_endpoint=pubsub_endpoint,
+        )
+        bus = Bus.connect(settings)
+        self._stack.callback(bus.close)
+        self._run(Scheduler(bus, interval_s=_SWEEP_INTERVAL_S))
+
+    def _run(self, service: ServiceT) -> ServiceT:
+        """Start a service and remember to stop it."""
+        self._stack.callback(service.stop)
+        service.start()
+        return service
+
+
+@contextmanager
+def started(
+    directory: Path, *, port: int = 0, on_step: Callable[[str], None] = lambda _: None
+) -> Iterator[Cloud]:
+    """A local cloud for the length of a `with` block."""
+    cloud = Cloud(directory, port=port, on_step=on_step)
+    cloud.start()
+    try:
+        yield cloud
+    finally:
+        cloud.stop()
+
+
+def _migrate(postgres: Postgres) -> None:
+    if not postgres.execute(f"SELECT 1 FROM pg_database WHERE datname = '{_DATABASE}'"):
+        postgres.create_database(_DATABASE)
+    migrate(postgres.url(_DATABASE))
+
+
+def _make_buckets(url: str) -> None:
+    client = storage.Client(
+        project=PROJECT, credentials=AnonymousCredentials(), client_options={"api_endpoint": url}
+    )
+    for name in (UPLOADS_BUCKET, ARTIFACTS_BUCKET):
+        if not client.bucket(name).exists():
+            client.create_bucket(name)
+    client.close()
+
+
+def _job_specs(environment: Mapping[str, str], postgres: Postgres) -> dict[str, JobSpec]:
+    database_url = postgres.url(_DATABASE, "heimdex_worker")
+    return {
+        f"heimdex-{lane}": JobSpec(
+            command=(sys.executable, "-m", "gpu_jobs", "--lane", lane),
+            env={**environment, "HEIMDEX_DATABASE_URL": database_url},
+            max_running=max_running,
+            cwd=REPOSITORY,
+        )
+        for lane, max_running in _MAX_RUNNING.items()
+    }
+
+
+def _loopback(port: int) -> str:
+    return f"http://127.0.0.1:{port}"

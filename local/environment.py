@@ -1,0 +1,55 @@
+"""The environment of the local cloud's processes: the settings that differ from a deployment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from local.functions import REPOSITORY
+
+PROJECT = "heimdex-local"
+UPLOADS_BUCKET = "heimdex-local-uploads"
+ARTIFACTS_BUCKET = "heimdex-local-artifacts"
+_SERVICE_ACCOUNTS = f"{PROJECT}.iam.gserviceaccount.com"
+
+#: Patience for a laptop with someone waiting, not for a busy region.
+_LOCAL_TIMES = {
+    "HEIMDEX_LEASE_S": "20",
+    "HEIMDEX_RETRY_BACKOFF_S": "2",
+    "HEIMDEX_RING_AGAIN_AFTER_S": "20",
+}
+
+
+def process_environment(
+    *, storage_url: str, pubsub_endpoint: str, token_key: str
+) -> dict[str, str]:
+    """What every function and job is given, apart from its database role and identity."""
+    return {
+        **_inherited(),
+        **_LOCAL_TIMES,
+        "HEIMDEX_PROJECT": PROJECT,
+        "HEIMDEX_PROFILE": "offline",
+        "HEIMDEX_UPLOADS_BUCKET": UPLOADS_BUCKET,
+        "HEIMDEX_ARTIFACTS_BUCKET": ARTIFACTS_BUCKET,
+        "HEIMDEX_STORAGE_ENDPOINT": storage_url,
+        "HEIMDEX_PUBSUB_ENDPOINT": pubsub_endpoint,
+        "HEIMDEX_UPLOAD_SIGNER": f"heimdex-sign-up@{_SERVICE_ACCOUNTS}",
+        "HEIMDEX_DOWNLOAD_SIGNER": f"heimdex-sign-down@{_SERVICE_ACCOUNTS}",
+        "HEIMDEX_TOKEN_KEY": token_key,
+    }
+
+
+def kept_secret(path: Path) -> str:
+    """A random secret that stays the same for a state directory."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text()
+
+
+def _inherited() -> dict[str, str]:
+    """What a process needs of ours: never proxies, credentials or emulator variables."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    return environment | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,43 @@
+"""Topics and subscriptions, as Terraform makes them in an environment."""
+
+from __future__ import annotations
+
+from common.domain import LANES
+from local.pubsub.declare import SubscriptionPlan, declare
+
+_DEAD_LETTER = "heimdex-dead-letter"
+_MAX_DELIVERY_ATTEMPTS = 10
+_ACK_DEADLINE_S = 30
+_MIN_BACKOFF_S, _MAX_BACKOFF_S = 1.0, 60.0
+
+
+def declare_topology(endpoint: str, *, project: str, start_jobs_url: str) -> None:
+    """Make every topic and subscription that is missing, and set the push address.
+
+    Args:
+        endpoint: "host:port" of the Pub/Sub service, without TLS.
+        project: project id.
+        start_jobs_url: where doorbells and sweeps are pushed; changes from start to start.
+    """
+    lanes = [f"heimdex-{lane}" for lane in LANES]
+    plans = [
+        *(_plan(f"{topic}-doorbell", topic, push_endpoint=start_jobs_url) for topic in lanes),
+        *(_plan(f"{topic}-work", topic) for topic in lanes),
+        _plan("heimdex-sweep-push", "heimdex-sweep", push_endpoint=start_jobs_url),
+        # Without a subscription a dead letter would be lost.
+        SubscriptionPlan(name="heimdex-dead-letter-hold", topic=_DEAD_LETTER),
+    ]
+    declare(endpoint, project, topics=[*lanes, "heimdex-sweep", _DEAD_LETTER], subscriptions=plans)
+
+
+def _plan(name: str, topic: str, *, push_endpoint: str = "") -> SubscriptionPlan:
+    return SubscriptionPlan(
+        name=name,
+        topic=topic,
+        push_endpoint=push_endpoint,
+        ack_deadline_s=_ACK_DEADLINE_S,
+        dead_letter_topic=_DEAD_LETTER,
+        max_delivery_attempts=_MAX_DELIVERY_ATTEMPTS,
+        minimum_backoff_s=_MIN_BACKOFF_S,
+        maximum_backoff_s=_MAX_BACKOFF_S,
+    )
