@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "demo", parents=[shared], help="the whole way, once: upload, index, search, preview"
     )
     demo.add_argument("--video", type=Path, help="your own video instead of the sample")
-    _subtitles_argument(demo)
+    _add_subtitles(demo)
     demo.add_argument("--query", action="append", default=[], help="may be repeated")
     demo.set_defaults(command=_demo)
 
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
     upload = commands.add_parser("upload", parents=[shared, user], help="upload and index a video")
     upload.add_argument("file", type=Path)
-    _subtitles_argument(upload)
+    _add_subtitles(upload)
     upload.add_argument("--no-wait", action="store_true", help="do not wait for the index")
     upload.set_defaults(command=_upload)
 
@@ -103,10 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _subtitles_argument(parser: argparse.ArgumentParser) -> None:
+def _add_subtitles(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subtitles",
-        type=_subtitles,
+        type=subtitles_argument,
         action="append",
         default=[],
         metavar="FILE[:LANGUAGE]",
@@ -115,7 +115,7 @@ def _subtitles_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _subtitles(value: str) -> Subtitles:
+def subtitles_argument(value: str) -> Subtitles:
     """`talk.ko.srt`, `talk.srt:ko` or `talk.srt` (Hangul in it means Korean)."""
     name, _, language = value.rpartition(":")
     if not name or not language.isalpha():

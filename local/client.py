@@ -78,6 +78,7 @@ class Client:
     """
 
     def __init__(self, endpoints: Endpoints, token: str) -> None:
+        self.token = token
         self._base = endpoints.api_url + "/v1"
         self._http = requests.Session()
         self._http.trust_env = False
@@ -96,11 +97,19 @@ class Client:
             ApiError: refused by the API or by storage.
             OSError: a file cannot be read.
         """
-        answer = self._call("POST", "/uploads", json=_declaration(video, subtitles))
+        answer = self.declare(
+            {**_object(video), "resumable": True},
+            title=video.stem,
+            subtitles=[{**_object(s.path), "language": s.language} for s in subtitles],
+        )
         paths = [video, *(s.path for s in subtitles)]
         for declared, path in zip(answer["uploads"], paths, strict=True):
             self._send(declared, path, on_progress if path is video else None)
         return str(answer["video"]["id"])
+
+    def declare(self, video: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """Announce an upload; the answer has a signed URL for each object."""
+        return self._call("POST", "/uploads", json={"video": video, **more})
 
     def video(self, video_id: str) -> dict[str, Any]:
         """The video resource."""
@@ -109,6 +118,19 @@ class Client:
     def status(self, video_id: str) -> dict[str, Any]:
         """State of the video and progress of each stage."""
         return self._call("GET", f"/videos/{video_id}/status")
+
+    def scenes(self, video_id: str) -> list[dict[str, Any]]:
+        """All scenes of a video, by time."""
+        scenes: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            page = self._call(
+                "GET", f"/videos/{video_id}/scenes", params={"page_token": token} if token else {}
+            )
+            scenes += page["scenes"]
+            token = page.get("next_page_token") or ""
+            if not token:
+                return scenes
 
     def search(self, query: str, **parameters: str) -> dict[str, Any]:
         """Ranked, explained hits."""
@@ -173,14 +195,6 @@ def content_type(path: Path) -> str:
     """Type to declare for a file, by its name."""
     known = _CONTENT_TYPES.get(path.suffix.lower())
     return known or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-
-
-def _declaration(video: Path, subtitles: Sequence[Subtitles]) -> dict[str, Any]:
-    return {
-        "title": video.stem,
-        "video": {**_object(video), "resumable": True},
-        "subtitles": [{**_object(s.path), "language": s.language} for s in subtitles],
-    }
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from local.postgres import Postgres
 from local.pubsub import PubSubServer
 from local.scheduler import Scheduler
 from local.storage import StorageServer
+from local.storage.faults import Faults as StorageFaults
 from local.topology import declare_topology
 
 _DATABASE = "heimdex"
@@ -82,6 +83,7 @@ class Cloud:
         self._on_step = on_step
         self._stack = ExitStack()
         self._address: CloudAddress | None = None
+        self._buckets: StorageServer | None = None
 
     @property
     def address(self) -> CloudAddress:
@@ -89,6 +91,13 @@ class Cloud:
         if self._address is None:
             raise RuntimeError("the local cloud is not started")
         return self._address
+
+    @property
+    def storage_faults(self) -> StorageFaults:
+        """What goes wrong on purpose in Cloud Storage; settable at run time."""
+        if self._buckets is None:
+            raise RuntimeError("the local cloud is not started")
+        return self._buckets.faults
 
     def start(self) -> None:
         """Start all services and functions; returns when every one of them answers.
@@ -126,6 +135,7 @@ class Cloud:
         self._on_step("the stand-ins of Google's services")
         identity = self._run(IdentityServer(self._directory / "identity", project=PROJECT))
         buckets = self._run(self._storage(identity, ports["upload_finalized"]))
+        self._buckets = buckets
         _make_buckets(buckets.url)
         pubsub = self._run(PubSubServer(self._directory / "pubsub", project=PROJECT))
         declare_topology(

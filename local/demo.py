@@ -116,7 +116,7 @@ def _search_all(
         if not searches:
             console.print(f"  (first answer after {time.monotonic() - begun:.0f} s)\n", style="dim")
         searches.append(search_summary(moment.query, answer))
-        if request.video is None and not request.queries and not _as_expected(moment, answer):
+        if request.video is None and not request.queries and not as_expected(moment, answer):
             console.print("  [bold red]This is not the moment it should be.[/]\n")
             all_found = False
     return searches, all_found
@@ -144,7 +144,8 @@ def search_summary(query: str, answer: dict[str, Any]) -> dict[str, Any]:
     return {"query": query, "nothing_found": answer["nothing_found"], "hits": hits}
 
 
-def _as_expected(moment: KnownMoment, answer: dict[str, Any]) -> bool:
+def as_expected(moment: KnownMoment, answer: dict[str, Any]) -> bool:
+    """Whether the known moment comes first; for nonsense, whether nothing was found."""
     if moment.shot is None:
         return bool(answer["nothing_found"]) and not answer["hits"]
     if not answer["hits"]:

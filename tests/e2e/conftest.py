@@ -1,0 +1,61 @@
+"""A whole local cloud, shared by the end-to-end tests of one test process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from local.client import Client, sign_in
+from local.cloud import Cloud, started
+
+#: A clip of a few seconds is indexed in a few seconds; a machine under load is slower.
+INDEX_TIMEOUT_S = 180.0
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Every stand-in and every function, in real processes."""
+    with started(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.fixture
+def new_client(cloud: Cloud) -> Callable[[], Client]:
+    """Signs up a new user each time it is called."""
+
+    def make() -> Client:
+        endpoints = cloud.address.endpoints
+        email = f"{uuid4().hex}@example.com"
+        return Client(endpoints, sign_in(endpoints, email, "a password for tests"))
+
+    return make
+
+
+@pytest.fixture
+def client(new_client: Callable[[], Client]) -> Client:
+    """A new user."""
+    return new_client()
+
+
+def wait_for_end(client: Client, video_id: str) -> dict[str, Any]:
+    """The status once the video is indexed or has failed."""
+    deadline = time.monotonic() + INDEX_TIMEOUT_S
+    while True:
+        status = client.status(video_id)
+        if status["state"] in ("indexed", "failed"):
+            return status
+        assert time.monotonic() < deadline, f"stuck: {status}"
+        time.sleep(0.2)
+
+
+def index(client: Client, video: Path, **options: Any) -> str:
+    """Upload and wait until the video is indexed; returns its id."""
+    video_id = client.upload(video, **options)
+    status = wait_for_end(client, video_id)
+    assert status["state"] == "indexed", status
+    return video_id
