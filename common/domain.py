@@ -214,6 +214,15 @@ class SampledFrames:
     frames: tuple[Frame, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecodePass:
+    """The three results of the one decode of a file; each is the artifact of its own stage."""
+
+    audio_extract: AudioExtract
+    scene_detect: Scenes
+    vision_sample_frames: SampledFrames
+
+
 # --- outputs of the gpu lane -------------------------------------------------------------------
 
 

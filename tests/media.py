@@ -142,6 +142,9 @@ def _video_stream(output: Any, container: str, spec: ClipSpec) -> Any:
         options = {"preset": "ultrafast", "g": "30", **options}
     elif codec == "libvpx":
         options = {"deadline": "realtime", "cpu-used": "8", "b": "1M", **options}
+    elif codec == "mpeg4":
+        # AVI has no timestamps to reorder frames by.
+        options = {"bf": "0", **options}
     stream = output.add_stream(codec, rate=spec.fps, options=options)
     stream.width, stream.height, stream.pix_fmt = spec.width_px, spec.height_px, spec.pixel_format
     if spec.times_ms is not None:

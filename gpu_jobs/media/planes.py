@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import av
 import cv2
@@ -59,7 +59,7 @@ def thumbnail(frame: Any) -> Picture:
         planes = [_LUMA_TO_LIMITED[planes[0]], *(_CHROMA_TO_LIMITED[p] for p in planes[1:])]
     stacked = np.concatenate([plane.reshape(-1) for plane in planes])
     stacked = stacked.reshape(layout.height_px * 3 // 2, layout.width_px)
-    return cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420)
+    return cast(Picture, cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420))
 
 
 def luma(frame: Any) -> Picture:
@@ -74,10 +74,15 @@ def luma(frame: Any) -> Picture:
     return small.astype(np.uint8) if layout.bits == 8 else _eight_bits(small, layout.bits)
 
 
+def resized(picture: Picture, width_px: int, height_px: int) -> Picture:
+    """The picture in another size."""
+    small = cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    return cast(Picture, small)
+
+
 @lru_cache(maxsize=16)
 def _layout(format_name: str, width_px: int, height_px: int) -> _Layout | None:
     """None when the planes cannot be strided."""
-
     pixel_format = av.VideoFormat(format_name, width_px, height_px)
     parts = pixel_format.components
     if pixel_format.is_rgb or pixel_format.has_palette or len(parts) < 3:

@@ -35,7 +35,7 @@ def probe(media: Media) -> Probe:
     try:
         with source.open_media(media.path, container, media.limits) as opened:
             return _probe_opened(opened, container, media.limits)
-    except Exception as error:  # noqa: BLE001 - the bindings raise anything on hostile bytes
+    except Exception as error:
         raise media_error(error) from error
 
 

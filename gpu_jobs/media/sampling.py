@@ -7,11 +7,12 @@ memory is bounded whatever the length of the video.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from common.domain import Frame
 from gpu_jobs.media import planes, source
@@ -29,8 +30,10 @@ _CANDIDATE_EVERY_MS: Final = 250
 #: Slots grow: a short take needs several slots, a long one must not hold dozens of frames.
 _SLOT_EDGES_MS: Final = (0, 500, 1_000, 1_500, 2_000, 3_000, 4_000)
 _SLOT_MS: Final = 2_000
-#: Frames with fewer differing bits (of 64) in their hash look the same.
-_SAME_PICTURE_BITS: Final = 4
+#: Two frames look the same when no cell of this coarse grid (width, height) differs by more than
+#: so much in its mean brightness (0–255). A bit hash would miss a new line of text on a slide.
+_GRID: Final = (16, 9)
+_SAME_PICTURE_LEVELS: Final = 8
 #: A frame this much less sharp than the scene's best is a blur or a fade.
 _BLURRED_SHARE: Final = 0.1
 
@@ -43,8 +46,8 @@ class Candidate:
     #: `av.VideoFrame`; keeps the decoder's buffer alive.
     frame: Any
     sharpness: float
-    #: 64-bit difference hash.
-    looks: int
+    #: (9, 16) int16: mean brightness of a coarse grid.
+    looks: npt.NDArray[np.int16]
 
 
 class Shelf:
@@ -82,7 +85,7 @@ class Shelf:
         if inside:
             self._held = max(inside, key=lambda c: c.time_ms)
             return choose(inside, start_ms, end_ms, at_most=at_most)
-        return () if self._held is None else (_shown_at(self._held, start_ms),)
+        return () if self._held is None else (replace(self._held, time_ms=start_ms),)
 
 
 def measure(time_ms: int, frame: Any) -> Candidate:
@@ -90,8 +93,9 @@ def measure(time_ms: int, frame: Any) -> Candidate:
     gray = planes.luma(frame)
     # 16 bits hold the Laplacian of 8-bit samples exactly.
     _, deviation = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_16S))
+    looks = cv2.resize(gray, _GRID, interpolation=cv2.INTER_AREA).astype(np.int16)
     return Candidate(
-        time_ms=time_ms, frame=frame, sharpness=float(deviation[0, 0]) ** 2, looks=_hash(gray)
+        time_ms=time_ms, frame=frame, sharpness=float(deviation[0, 0]) ** 2, looks=looks
     )
 
 
@@ -111,9 +115,14 @@ def choose(
     # Sharpest first, so that of two look-alikes the better one stays.
     kept: list[Candidate] = []
     for candidate in sorted(parts.values(), key=lambda c: -c.sharpness):
-        if all((candidate.looks ^ k.looks).bit_count() > _SAME_PICTURE_BITS for k in kept):
+        if not any(look_alike(candidate, other) for other in kept):
             kept.append(candidate)
     return tuple(sorted(kept, key=lambda c: c.time_ms))
+
+
+def look_alike(one: Candidate, other: Candidate) -> bool:
+    """Whether two frames show the same picture."""
+    return bool(np.abs(one.looks - other.looks).max() <= _SAME_PICTURE_LEVELS)
 
 
 def encode(candidate: Candidate, *, scene_ordinal: int, rotation_deg: int, aspect: Any) -> Frame:
@@ -139,14 +148,3 @@ def _slot(since_start_ms: int) -> int:
     if since_start_ms >= _SLOT_EDGES_MS[-1]:
         return len(_SLOT_EDGES_MS) + (since_start_ms - _SLOT_EDGES_MS[-1]) // _SLOT_MS
     return sum(since_start_ms >= edge for edge in _SLOT_EDGES_MS)
-
-
-def _hash(gray: planes.Picture) -> int:
-    small = cv2.resize(gray, (9, 8), interpolation=cv2.INTER_AREA)
-    return int.from_bytes(np.packbits(small[:, 1:] > small[:, :-1]).tobytes(), "big")
-
-
-def _shown_at(held: Candidate, time_ms: int) -> Candidate:
-    return Candidate(
-        time_ms=time_ms, frame=held.frame, sharpness=held.sharpness, looks=held.looks
-    )

@@ -19,21 +19,22 @@ from common.domain import MediaLimits
 from common.errors import InputError
 from gpu_jobs.media.sniff import Container
 
-#: Decoders for pictures, by FFmpeg's decoder name. Rare ones are refused: they are where the
-#: memory errors are (MagicYUV: CVE-2026-8461).
-VIDEO_DECODERS: Final = frozenset(
-    "h264 hevc vp8 vp9 libvpx libvpx-vp9 av1 libdav1d mpeg4 mpeg1video mpeg2video mpegvideo "
-    "msmpeg4v1 msmpeg4v2 msmpeg4 h263 h263p mjpeg prores dnxhd theora dvvideo ffv1".split()
-)
-AUDIO_DECODERS: Final = frozenset(
-    "aac aac_latm mp3 mp3float mp2 mp2float mp1 mp1float ac3 eac3 opus libopus vorbis libvorbis "
-    "flac alac amrnb amrwb libopencore_amrnb libopencore_amrwb adpcm_ms adpcm_ima_wav adpcm_ima_qt "
-    "pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le "
-    "pcm_f64be pcm_u8 pcm_s8 pcm_alaw pcm_mulaw".split()
-)
+_VIDEO: Final = """
+h264 hevc vp8 vp9 libvpx libvpx-vp9 av1 libdav1d mpeg4 mpeg1video mpeg2video mpegvideo msmpeg4v1
+msmpeg4v2 msmpeg4 h263 h263p mjpeg prores dnxhd theora dvvideo ffv1
+"""
+_AUDIO: Final = """
+aac aac_latm mp3 mp3float mp2 mp2float mp1 mp1float ac3 eac3 opus libopus vorbis libvorbis flac
+alac amrnb amrwb libopencore_amrnb libopencore_amrwb adpcm_ms adpcm_ima_wav adpcm_ima_qt pcm_u8
+pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le
+pcm_f64be pcm_alaw pcm_mulaw
+"""
+#: Decoders for pictures and sound, by FFmpeg's decoder name. Rare ones are refused: they are where
+#: the memory errors are (MagicYUV: CVE-2026-8461).
+VIDEO_DECODERS: Final = frozenset(_VIDEO.split())
+AUDIO_DECODERS: Final = frozenset(_AUDIO.split())
 #: Text subtitles; their packets are read by `gpu_jobs.media.subtitles`, not by FFmpeg's decoders.
 TEXT_CODECS: Final = frozenset({"mov_text", "subrip", "srt", "webvtt", "ass", "ssa", "text"})
-_SUBTITLE_DECODERS: Final = frozenset({*TEXT_CODECS})
 
 _PROBE_BYTES: Final = 5_000_000
 _ANALYSE_US: Final = 5_000_000
@@ -55,7 +56,7 @@ def open_media(path: Path, container: Container, limits: MediaLimits) -> Iterato
     options = {
         "format_whitelist": container.value,
         "protocol_whitelist": "file",
-        "codec_whitelist": ",".join(sorted(VIDEO_DECODERS | AUDIO_DECODERS | _SUBTITLE_DECODERS)),
+        "codec_whitelist": ",".join(sorted(VIDEO_DECODERS | AUDIO_DECODERS | TEXT_CODECS)),
         # One more than allowed, so that "too many" can be told from "just enough".
         "max_streams": str(limits.max_streams + 1),
         "max_pixels": str(limits.max_pixels),

@@ -8,6 +8,7 @@ exists, and the take stays whole.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 MIN_WINDOW_MS: Final = 8_000
@@ -33,4 +34,4 @@ def windows(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
     length_ms = end_ms - start_ms
     count = 1 if length_ms < 2 * MIN_WINDOW_MS else -(-length_ms // MAX_WINDOW_MS)
     edges = [start_ms + length_ms * i // count for i in range(count + 1)]
-    yield from zip(edges, edges[1:], strict=False)
+    yield from pairwise(edges)
