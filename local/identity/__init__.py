@@ -4,9 +4,8 @@ It speaks their REST protocols, so the official libraries verify tokens and sign
 a local proxy answers for Google's hosts with certificates of a local authority.
 """
 
-from local.identity.client import Credentials, IdentityClient
 from local.identity.faults import Faults
 from local.identity.mail import Mail
 from local.identity.server import IdentityServer
 
-__all__ = ["Credentials", "Faults", "IdentityClient", "IdentityServer", "Mail"]
+__all__ = ["Faults", "IdentityServer", "Mail"]

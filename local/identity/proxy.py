@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections import deque
 from collections.abc import Callable, Collection
 
 _HEAD_TIMEOUT_S = 10.0
+_REFUSED_KEPT = 1000
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -35,9 +37,9 @@ class ConnectProxy:
         self._tls = tls
         self._upstream_port = upstream_port
         self.port = port
-        #: What was asked for and refused, oldest first: evidence that nothing leaked.
-        self.refused: list[str] = []
-        self._tunnels: set[asyncio.Task[None]] = set()
+        #: The last that was asked for and refused, oldest first: evidence that nothing leaked.
+        self.refused: deque[str] = deque(maxlen=_REFUSED_KEPT)
+        self._tunnels: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         """Bind and accept. Raises OSError if the port is taken."""
@@ -47,21 +49,21 @@ class ConnectProxy:
     async def stop(self) -> None:
         """Stop accepting and cut open tunnels."""
         self._server.close()
-        for tunnel in self._tunnels:
-            tunnel.cancel()
-        await asyncio.gather(*self._tunnels, return_exceptions=True)
+        for writer in self._tunnels.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._tunnels)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tunnels.add(task)
+        self._tunnels[task] = writer
         try:
             # A client that goes away, or does not trust the authority, is no news.
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._serve(reader, writer)
+            await _close(writer)
         finally:
-            self._tunnels.discard(task)
-            writer.close()
+            del self._tunnels[task]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         method, target = await asyncio.wait_for(_read_head(reader), _HEAD_TIMEOUT_S)
@@ -111,7 +113,13 @@ async def _join(
         for copy in copies:
             copy.cancel()
         await asyncio.gather(*copies, return_exceptions=True)
-        inner_writer.close()
+        await _close(inner_writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

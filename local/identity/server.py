@@ -109,7 +109,7 @@ class IdentityServer:
 
     @property
     def refused_hosts(self) -> tuple[str, ...]:
-        """`host:port` of tunnels that were asked for and refused since the start."""
+        """`host:port` of the last tunnels that were asked for and refused."""
         return tuple(self._started.proxy.refused)
 
     def environment(self) -> dict[str, str]:

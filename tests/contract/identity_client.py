@@ -1,9 +1,11 @@
-"""The calls of a signed-out browser, for the command line and tests."""
+"""The calls that the Firebase SDK in a browser makes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import pytest
 import requests
 
 from local.identity import hosts
@@ -38,15 +40,6 @@ class IdentityClient:
         """Enter with a password. Raises requests.HTTPError if Google would refuse."""
         return self._enter("signInWithPassword", email, password)
 
-    def sign_up_or_in(self, email: str, password: str) -> Credentials:
-        """The account of `email`, made if there is none."""
-        try:
-            return self.sign_up(email, password)
-        except requests.HTTPError as error:
-            if "EMAIL_EXISTS" not in error.response.text:
-                raise
-            return self.sign_in(email, password)
-
     def refresh(self, refresh_token: str) -> Credentials:
         """A fresh ID token. Raises requests.HTTPError if Google would refuse."""
         body = self.post(
@@ -57,7 +50,17 @@ class IdentityClient:
             uid=body["user_id"], id_token=body["id_token"], refresh_token=body["refresh_token"]
         )
 
-    def post(self, path: str, body: dict[str, object]) -> dict[str, str]:
+    def toolkit(self, call: str, **body: object) -> dict[str, Any]:
+        """`accounts:{call}`. Raises requests.HTTPError if Google would refuse."""
+        return self.post(f"{hosts.IDENTITY_TOOLKIT}/v1/accounts:{call}", body)
+
+    def refusal(self, call: str, **body: object) -> str:
+        """The message with which `accounts:{call}` is refused."""
+        with pytest.raises(requests.HTTPError) as caught:
+            self.toolkit(call, **body)
+        return str(caught.value.response.json()["error"]["message"])
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """One call, e.g. to `identitytoolkit.googleapis.com/v1/accounts:lookup`.
 
         Raises:
@@ -67,14 +70,10 @@ class IdentityClient:
             f"{self._url}/{path}", params={"key": "local"}, json=body, timeout=_TIMEOUT_S
         )
         response.raise_for_status()
-        answer: dict[str, str] = response.json()
-        return answer
+        return dict(response.json())
 
     def _enter(self, call: str, email: str, password: str) -> Credentials:
-        body = self.post(
-            f"{hosts.IDENTITY_TOOLKIT}/v1/accounts:{call}",
-            {"email": email, "password": password, "returnSecureToken": True},
-        )
+        body = self.toolkit(call, email=email, password=password, returnSecureToken=True)
         return Credentials(
             uid=body["localId"], id_token=body["idToken"], refresh_token=body["refreshToken"]
         )

@@ -1,0 +1,119 @@
+"""A process as a function's: Google's libraries and Heimdex's `authenticate`, nothing patched.
+
+Reads one JSON call per line from stdin and answers with one JSON line on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import firebase_admin
+import google.auth
+import grpc
+import requests
+from firebase_admin import auth
+from google.auth import impersonated_credentials
+from google.cloud.storage import Client
+from werkzeug.datastructures import Headers
+
+from common.errors import HeimdexError
+from common.web.auth import authenticate
+
+_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+
+
+def verify(*, token: str, check_revoked: bool) -> dict[str, Any]:
+    """firebase-admin itself."""
+    try:
+        claims = auth.verify_id_token(token, check_revoked=check_revoked, clock_skew_seconds=10)
+    except Exception as error:  # noqa: BLE001 - the answer is which
+        return {"error": type(error).__name__}
+    return dict(claims)
+
+
+def authenticate_header(*, header: str, check_revoked: bool) -> dict[str, Any]:
+    """What the functions do with an Authorization header."""
+    try:
+        identity = authenticate(Headers({"Authorization": header}), check_revoked=check_revoked)
+    except HeimdexError as error:
+        return {"error": type(error).__name__, "code": error.code}
+    return {"uid": identity.uid, "email": identity.email}
+
+
+def admin(*, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """One call of firebase-admin that changes or reads accounts."""
+    answer = getattr(auth, operation)(**arguments)
+    return {"uid": getattr(answer, "uid", None), "email": getattr(answer, "email", None)}
+
+
+def sign(*, email: str, message: str) -> dict[str, Any]:
+    """IAM signBlob, as impersonated credentials call it."""
+    return {"signature": _impersonated(email).sign_bytes(message.encode()).hex()}
+
+
+def sign_url(*, email: str, endpoint: str) -> dict[str, Any]:
+    """A V4 upload URL made by google-cloud-storage."""
+    credentials, project = google.auth.default(scopes=_SCOPES)
+    client = Client(project, credentials, client_options={"api_endpoint": endpoint})
+    url = (
+        client.bucket("bucket")
+        .blob("videos/한 clip.mp4")
+        .generate_signed_url(
+            version="v4",
+            expiration=600,
+            method="PUT",
+            content_type="video/mp4",
+            headers={"x-goog-content-length-range": "1,1000"},
+            credentials=_impersonated(email),
+            api_access_endpoint=endpoint,
+        )
+    )
+    return {"url": url}
+
+
+def impersonate(*, email: str) -> dict[str, Any]:
+    """IAM generateAccessToken."""
+    credentials = _impersonated(email)
+    credentials.refresh(google.auth.transport.requests.Request())
+    return {"token": credentials.token, "valid": credentials.valid}
+
+
+def fetch(*, url: str) -> dict[str, Any]:
+    """Any address, as anything in the process might."""
+    try:
+        return {"status": requests.get(url, timeout=5).status_code}
+    except requests.RequestException as error:
+        return {"error": type(error).__name__}
+
+
+def grpc_call(*, target: str) -> dict[str, Any]:
+    """One call over an insecure channel, as Pub/Sub's and Cloud Run's clients make."""
+    with grpc.insecure_channel(target) as channel:
+        echo = channel.unary_unary("/test/Echo", bytes, bytes)
+        return {"answer": echo(b"ping", timeout=10).decode()}
+
+
+def _impersonated(email: str) -> Any:
+    source, _ = google.auth.default(scopes=_SCOPES)
+    return impersonated_credentials.Credentials(source, email, _SCOPES)
+
+
+_CALLS: dict[str, Callable[..., dict[str, Any]]] = {
+    "verify": verify,
+    "authenticate": authenticate_header,
+    "admin": admin,
+    "sign": sign,
+    "sign_url": sign_url,
+    "impersonate": impersonate,
+    "fetch": fetch,
+    "grpc": grpc_call,
+}
+
+if __name__ == "__main__":
+    firebase_admin.initialize_app(options={"httpTimeout": 10})
+    for line in sys.stdin:
+        call = json.loads(line)
+        print(json.dumps(_CALLS[call.pop("call")](**call)), flush=True)  # noqa: T201 - the answer
