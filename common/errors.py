@@ -77,6 +77,11 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "The video is not in a state that allows this. Check its status and try again.",
             "영상의 현재 상태에서는 할 수 없는 작업입니다. 상태를 확인한 뒤 다시 시도해 주세요.",
         ),
+        "precondition_failed": _text(
+            412,
+            "It changed since you read it. Read it again and repeat the change with the new ETag.",
+            "읽은 뒤에 내용이 바뀌었습니다. 다시 읽고 새 ETag로 변경을 다시 요청해 주세요.",
+        ),
         "content_type_not_allowed": _text(
             415,
             "This file type is not supported. Upload MP4, MOV, MKV, WebM or AVI video, "

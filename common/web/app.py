@@ -1,0 +1,195 @@
+"""A Flask application from a route table, and how it runs inside functions-framework."""
+
+from __future__ import annotations
+
+import io
+import time
+import traceback
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import flask
+from werkzeug.exceptions import HTTPException
+
+from common import log
+from common.config import Settings
+from common.database import Database
+from common.errors import HeimdexError, InputError, NotFoundError
+from common.web.dispatch import Dispatcher
+from common.web.headers import allow_origin, secure
+from common.web.language import preferred
+from common.web.pages import PageTokens
+from common.web.problem import MEDIA_TYPE, RETRY_AFTER_S, problem_of
+from common.web.routes import Authenticate, Route, RouteTable
+from common.web.trace import trace_of
+
+ServicesT = TypeVar("ServicesT")
+
+#: No request needs more: files go to Cloud Storage, not through here.
+MAX_BODY_BYTES = 64 * 1024
+#: Cloud Run's own limit for HTTP/1 requests; what is read and thrown away before refusing.
+_MAX_DRAINED_BYTES = 32 * 1024 * 1024
+
+
+def create_app(
+    name: str,
+    routes: RouteTable[ServicesT],
+    services: ServicesT,
+    *,
+    settings: Settings,
+    authenticate: Authenticate,
+    database: Database,
+) -> flask.Flask:
+    """Make the application of one function.
+
+    Args:
+        name: the function's name.
+        routes: what it answers.
+        services: given to each handler.
+        settings: origins and the key of page tokens.
+        authenticate: verifies Authorization headers.
+        database: where handlers' transactions are opened.
+
+    Raises:
+        ConfigError: the settings lack something.
+    """
+    app = flask.Flask(name, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.url_map.merge_slashes = False
+    dispatcher = Dispatcher(
+        services=services,
+        authenticate=authenticate,
+        database=database,
+        page_tokens=PageTokens.of(settings),
+    )
+    for route in routes:
+        app.add_url_rule(
+            route.path.replace("{", "<").replace("}", ">"),
+            endpoint=f"{route.method} {route.path}",
+            view_func=_view(dispatcher, route),
+            methods=[route.method],
+        )
+    app.before_request(_begin)
+    app.after_request(_finisher(settings.cors_origins))
+    app.register_error_handler(Exception, _refuse)
+    return app
+
+
+def to_response(app: flask.Flask, request: flask.Request) -> flask.Response:
+    """Answer a request that functions-framework received with an application of ours.
+
+    The body is read here, so that neither application waits for bytes that the other one has
+    taken from the socket.
+    """
+    body = _read(request, MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        _drain(request)
+    environ = {
+        **request.environ,
+        "wsgi.input": io.BytesIO(body),
+        "CONTENT_LENGTH": str(len(body)),
+    }
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    # Typed as its base class, but it makes an instance of the class it is called on.
+    return cast("flask.Response", flask.Response.from_app(app.wsgi_app, environ, buffered=True))
+
+
+def _read(request: flask.Request, limit_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    while limit_bytes and (part := request.stream.read(limit_bytes)):
+        parts.append(part)
+        limit_bytes -= len(part)
+    return b"".join(parts)
+
+
+def _drain(request: flask.Request) -> None:
+    """Take the rest of an oversized body off the socket, so that the client sees the answer."""
+    left = _MAX_DRAINED_BYTES
+    while left > 0 and (part := request.stream.read(MAX_BODY_BYTES)):
+        left -= len(part)
+
+
+def _view(dispatcher: Dispatcher[ServicesT], route: Route) -> Callable[..., flask.Response]:
+    def view(**path: str) -> flask.Response:
+        return dispatcher.answer(route, path)
+
+    return view
+
+
+def _begin() -> None:
+    """Name the request, and refuse a body that is too large even where none is read."""
+    flask.g.trace = trace_of(flask.request.headers.get("traceparent"))
+    flask.g.started_s = time.monotonic()
+    if (flask.request.content_length or 0) > MAX_BODY_BYTES:
+        raise InputError("request_too_large")
+
+
+def _finisher(origins: tuple[str, ...]) -> Callable[[flask.Response], flask.Response]:
+    def finish(response: flask.Response) -> flask.Response:
+        secure(response, request_id=flask.g.trace.request_id)
+        allow_origin(response, flask.request, origins=origins)
+        _log(response)
+        return response
+
+    return finish
+
+
+def _log(response: flask.Response) -> None:
+    rule = flask.request.url_rule
+    log.event(
+        "http.answered",
+        function=flask.current_app.name,
+        method=flask.request.method,
+        route=rule.rule if rule is not None else "",
+        status=response.status_code,
+        code=flask.g.get("code", ""),
+        request_id=flask.g.trace.request_id,
+        duration_ms=round((time.monotonic() - flask.g.started_s) * 1000),
+    )
+
+
+def _log_crash(error: Exception) -> None:
+    """Say where it happened, but not the message: it may quote what a user wrote."""
+    log.event(
+        "http.crashed",
+        severity="ERROR",
+        error=type(error).__name__,
+        stack="".join(traceback.format_tb(error.__traceback__)),
+        request_id=flask.g.trace.request_id,
+    )
+
+
+def _refuse(error: Exception) -> flask.Response:
+    """Any exception as a problem document."""
+    known = _known(error)
+    if known.code == "internal":
+        _log_crash(error)
+    language = preferred(flask.request.headers.get("Accept-Language"))
+    problem = problem_of(known, language=language, request_id=flask.g.trace.request_id)
+    flask.g.code = problem.code
+    response = flask.Response(problem.model_dump_json(), problem.status, mimetype=MEDIA_TYPE)
+    response.headers["Content-Language"] = language
+    if problem.code in RETRY_AFTER_S:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S[problem.code])
+    if problem.code == "unauthenticated":
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, HTTPException) and (allow := _allow(error)):
+        response.headers["Allow"] = allow
+    return response
+
+
+def _known(error: Exception) -> HeimdexError:
+    """The error as one with a code."""
+    if isinstance(error, HeimdexError):
+        return error
+    status = (error.code or 500) if isinstance(error, HTTPException) else 500
+    by_status = {405: "method_not_allowed", 413: "request_too_large"}
+    if status == 404:
+        return NotFoundError()
+    if status in by_status:
+        return InputError(by_status[status])
+    return InputError("invalid_request") if 400 <= status < 500 else HeimdexError("internal")
+
+
+def _allow(error: HTTPException) -> str:
+    return dict(error.get_headers(flask.request.environ)).get("Allow", "")

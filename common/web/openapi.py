@@ -1,0 +1,203 @@
+"""The OpenAPI 3.1 document, from the same declarations that answer the requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from common.errors import CODES
+from common.web import idempotency
+from common.web.models import BodyModel, QueryModel, ResponseModel
+from common.web.problem import MEDIA_TYPE, Problem
+from common.web.routes import Route
+
+#: A JSON object that is only written out.
+Json: TypeAlias = dict[str, Any]
+
+_REF = "#/components/schemas/{model}"
+_BEARER = "firebase"
+
+
+def document(routes: Iterable[Route], *, title: str, version: str, description: str) -> Json:
+    """Describe the routes.
+
+    Args:
+        routes: of all functions behind the one host.
+        title: of the API.
+        version: of the API.
+        description: of the API.
+    """
+    listed = sorted(routes, key=lambda route: (route.path, route.method))
+    schemas = _Schemas(listed)
+    paths: dict[str, Json] = {}
+    for route in listed:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components,
+            "securitySchemes": {
+                _BEARER: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A Firebase ID token.",
+                }
+            },
+        },
+    }
+
+
+class _Schemas:
+    """The models of all routes as components."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        modes: dict[JsonSchemaMode, list[type[BaseModel] | None]] = {
+            "validation": [model for route in routes for model in (route.body, route.query)],
+            "serialization": [Problem, *(route.response for route in routes)],
+        }
+        self._references, definitions = models_json_schema(
+            [
+                (model, mode)
+                for mode, models in modes.items()
+                for model in dict.fromkeys(models)
+                if model
+            ],
+            ref_template=_REF,
+        )
+        self.components: Json = dict(sorted(definitions["$defs"].items()))
+        self._queries: dict[type[QueryModel], Json] = {
+            query: self.components.pop(self._name(query))
+            for query in {route.query: None for route in routes if route.query}
+        }
+
+    def request(self, model: type[BodyModel]) -> Json:
+        """How to refer to a body."""
+        return self._references[model, "validation"]
+
+    def query(self, model: type[QueryModel]) -> Json:
+        """The schema itself: its fields become parameters, and nothing refers to it."""
+        return self._queries[model]
+
+    def answer(self, model: type[ResponseModel]) -> Json:
+        """How to refer to an answer."""
+        return self._references[model, "serialization"]
+
+    def _name(self, query: type[QueryModel]) -> str:
+        return str(self._references[query, "validation"]["$ref"]).rpartition("/")[2]
+
+
+def _operation(route: Route, schemas: _Schemas) -> Json:
+    operation: Json = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "description": _first_paragraph(route.handler.__doc__ or ""),
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(route, schemas),
+            *_headers(route),
+        ],
+    }
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": any(field.is_required() for field in route.body.model_fields.values()),
+            "content": {"application/json": {"schema": schemas.request(route.body)}},
+        }
+    operation["responses"] = {**_success(route, schemas), **_problems(route, schemas)}
+    operation["security"] = [{_BEARER: []}] if route.authenticated else []
+    return operation
+
+
+def _path_parameters(route: Route) -> list[Json]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"} if kind is UUID else {"type": "string"},
+        }
+        for name, kind in route.path_parameters.items()
+    ]
+
+
+def _query_parameters(route: Route, schemas: _Schemas) -> list[Json]:
+    if route.query is None:
+        return []
+    schema = schemas.query(route.query)
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": field.get("description", ""),
+            "schema": {key: value for key, value in field.items() if key != "description"},
+        }
+        for name, field in schema.get("properties", {}).items()
+    ]
+
+
+def _headers(route: Route) -> list[Json]:
+    texts = {"Accept-Language": "`ko` or `en`: the language of `detail` in problems."}
+    if route.method == "POST":
+        texts[idempotency.HEADER] = (
+            "A value of your choice. The same request with the same key has one effect, and gets "
+            "the same answer for 24 hours."
+        )
+    if route.conditional:
+        texts["If-None-Match"] = "The ETag you have; the answer is 304 if nothing changed."
+    if "if_match" in route.inputs:
+        texts["If-Match"] = "The ETag you have; refused if it changed since."
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": description,
+            "schema": {"type": "string"},
+        }
+        for name, description in texts.items()
+    ]
+
+
+def _success(route: Route, schemas: _Schemas) -> Json:
+    if route.response is None:
+        return {str(route.status): {"description": "Done; there is no body."}}
+    schema = schemas.answer(route.response)
+    answers: Json = {
+        str(route.status): {
+            "description": "Success.",
+            "content": {"application/json": {"schema": schema}},
+        }
+    }
+    if route.conditional:
+        answers["304"] = {"description": "Nothing changed."}
+    return answers
+
+
+def _problems(route: Route, schemas: _Schemas) -> Json:
+    """The route's codes by their status."""
+    by_status: dict[int, list[str]] = {}
+    for code in route.codes:
+        by_status.setdefault(CODES[code].status, []).append(code)
+    return {
+        str(status): {
+            "description": ", ".join(f"`{code}`" for code in codes),
+            "content": {MEDIA_TYPE: {"schema": _narrowed(schemas.answer(Problem), codes)}},
+        }
+        for status, codes in sorted(by_status.items())
+    }
+
+
+def _narrowed(problem: Json, codes: Sequence[str]) -> Json:
+    return {"allOf": [problem, {"properties": {"code": {"enum": list(codes)}}}]}
+
+
+def _first_paragraph(docstring: str) -> str:
+    return " ".join(docstring.strip().partition("\n\n")[0].split())

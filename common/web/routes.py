@@ -1,0 +1,293 @@
+"""The route table: one declaration that Flask, validation and the OpenAPI document all read.
+
+A handler's signature is its declaration. It takes the function's services and, by keyword, what it
+asks for:
+
+* `principal: Principal` – the route is for signed-in users (without it, for everyone);
+* `body: <BodyModel>`, `query: <QueryModel>` – validated before the handler runs;
+* `page: Page` – with a `query: <PageQuery>`;
+* `tx: Connection` – a tenant transaction around the handler, committed as the route's effect;
+* `if_match: IfMatch`, `language: Language`;
+* the path's own parameters, as `UUID` or `str`.
+
+It returns a `ResponseModel`, a `Reply` of one with headers, or None (204).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from common.errors import CODES
+from common.web.conditions import IfMatch
+from common.web.language import Language
+from common.web.models import BodyModel, PageQuery, QueryModel, ResponseModel
+from common.web.pages import Page
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+ServicesT = TypeVar("ServicesT")
+HandlerT = TypeVar("HandlerT", bound=Callable[..., object])
+ModelT = TypeVar("ModelT", bound=ResponseModel)
+
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Principal(Protocol):
+    """Who asks, from a verified token."""
+
+    @property
+    def user_id(self) -> UUID:
+        """Our id of the user: the tenant."""
+
+    @property
+    def firebase_uid(self) -> str:
+        """Firebase's id of the user."""
+
+
+class RequestHeaders(Protocol):
+    """Headers that may repeat, such as `flask.request.headers`."""
+
+    def getlist(self, key: str, /) -> list[str]:
+        """All values of a header, whatever the case of its name."""
+
+
+class Authenticate(Protocol):
+    """Turns a request's headers into a principal."""
+
+    def __call__(self, headers: RequestHeaders, *, check_revoked: bool) -> Principal:
+        """Verify the Authorization header.
+
+        Raises:
+            AuthError: there is none, or its token does not verify.
+            TransientError: it cannot be verified now.
+        """
+
+
+#: What a handler may ask for besides body, query and path parameters.
+_PROVIDED: Mapping[str, object] = {
+    "principal": Principal,
+    "page": Page,
+    "tx": Connection,
+    "if_match": IfMatch,
+    "language": Language,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply(Generic[ModelT]):
+    """An answer with headers of its own."""
+
+    body: ModelT
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One method of one path."""
+
+    method: Method
+    #: E.g. `/v1/videos/{video_id}`.
+    path: str
+    handler: Callable[..., object]
+    summary: str
+    #: Status of success.
+    status: int
+    #: Codes this handler raises itself; those of the machinery are known (`codes`).
+    errors: tuple[str, ...]
+    #: Name of the durable effect that its transaction is; None for reading.
+    effect: str | None
+    #: Ask Firebase whether the token was revoked or the user disabled.
+    check_revoked: bool
+    #: Answers carry an ETag and If-None-Match is honoured.
+    conditional: bool
+    #: Keyword parameters of the handler and their types.
+    inputs: Mapping[str, object]
+    #: Model of success; None for 204.
+    response: type[ResponseModel] | None
+
+    @property
+    def name(self) -> str:
+        """The handler's name, unique in the API: the operation id."""
+        return self.handler.__name__
+
+    @property
+    def path_parameters(self) -> dict[str, type[UUID] | type[str]]:
+        """Parameters of the path and their types, in order."""
+        names = _PATH_PARAMETER.findall(self.path)
+        return {name: UUID if self.inputs[name] is UUID else str for name in names}
+
+    @property
+    def body(self) -> type[BodyModel] | None:
+        """Model of the request's body."""
+        model = self.inputs.get("body")
+        return model if isinstance(model, type) and issubclass(model, BodyModel) else None
+
+    @property
+    def query(self) -> type[QueryModel] | None:
+        """Model of the query parameters."""
+        model = self.inputs.get("query")
+        return model if isinstance(model, type) and issubclass(model, QueryModel) else None
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether a token is needed."""
+        return "principal" in self.inputs
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Every error code this route can answer with, sorted."""
+        codes = {"invalid_request", "internal", "request_too_large", *self.errors}
+        if self.authenticated:
+            codes |= {"unauthenticated", "unavailable"}
+        if UUID in self.path_parameters.values():
+            codes.add("not_found")
+        if "page" in self.inputs:
+            codes.add("invalid_page_token")
+        if "if_match" in self.inputs:
+            codes.add("precondition_failed")
+        if self.method == "POST":
+            codes |= {"idempotency_key_reused", "idempotency_conflict"}
+        return tuple(sorted(codes))
+
+
+class RouteTable(Generic[ServicesT]):
+    """The routes of one function, in the order of declaration.
+
+    `ServicesT` is what its handlers are given: the function's adapters and settings.
+    """
+
+    def __init__(self) -> None:
+        self._routes: list[Route] = []
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    @classmethod
+    def joined(cls, *tables: RouteTable[ServicesT]) -> RouteTable[ServicesT]:
+        """All routes of several tables that share their services."""
+        joined = cls()
+        joined._routes = [route for table in tables for route in table]
+        return joined
+
+    def get(
+        self,
+        path: str,
+        *,
+        summary: str,
+        errors: tuple[str, ...] = (),
+        conditional: bool = False,
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Declare a handler that only reads."""
+        return self._declare("GET", path, summary=summary, errors=errors, conditional=conditional)
+
+    def post(
+        self,
+        path: str,
+        *,
+        summary: str,
+        effect: str,
+        status: int = 201,
+        errors: tuple[str, ...] = (),
+        check_revoked: bool = False,
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Declare a handler that makes something; Idempotency-Key is honoured."""
+        return self._declare(
+            "POST",
+            path,
+            summary=summary,
+            errors=errors,
+            effect=effect,
+            status=status,
+            check_revoked=check_revoked,
+        )
+
+    def patch(
+        self, path: str, *, summary: str, effect: str, errors: tuple[str, ...] = ()
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Declare a handler that changes something."""
+        return self._declare("PATCH", path, summary=summary, errors=errors, effect=effect)
+
+    def delete(
+        self, path: str, *, summary: str, effect: str, errors: tuple[str, ...] = ()
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Declare a handler that destroys something; revoked tokens are refused."""
+        return self._declare(
+            "DELETE", path, summary=summary, errors=errors, effect=effect, check_revoked=True
+        )
+
+    def _declare(
+        self,
+        method: Method,
+        path: str,
+        *,
+        summary: str,
+        errors: tuple[str, ...],
+        effect: str | None = None,
+        status: int = 200,
+        check_revoked: bool = False,
+        conditional: bool = False,
+    ) -> Callable[[HandlerT], HandlerT]:
+        def declare(handler: HandlerT) -> HandlerT:
+            inputs, response = _signature(handler)
+            route = Route(
+                method=method,
+                path=path,
+                handler=handler,
+                summary=summary,
+                status=status if response else 204,
+                errors=errors,
+                effect=effect,
+                check_revoked=check_revoked,
+                conditional=conditional,
+                inputs=inputs,
+                response=response,
+            )
+            _check(route)
+            self._routes.append(route)
+            return handler
+
+        return declare
+
+
+def _signature(
+    handler: Callable[..., object],
+) -> tuple[Mapping[str, object], type[ResponseModel] | None]:
+    """Keyword parameters with their types, and the model that is returned."""
+    hints = get_type_hints(handler)
+    keywords = {
+        name: hints[name]
+        for name, parameter in inspect.signature(handler).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    returned = hints["return"]
+    if get_origin(returned) is Reply:
+        (returned,) = get_args(returned)
+    return keywords, None if returned is type(None) else returned
+
+
+def _check(route: Route) -> None:
+    """Refuse a declaration that could not work, when it is made."""
+    path_names = set(_PATH_PARAMETER.findall(route.path))
+    models = {"body": route.body, "query": route.query}
+    for name, kind in route.inputs.items():
+        of_path = name in path_names and kind in (UUID, str)
+        if not (of_path or models.get(name) or kind == _PROVIDED.get(name)):
+            raise TypeError(f"{route.name}: {name}: {kind} cannot be provided")
+    if missing := path_names - set(route.inputs):
+        raise TypeError(f"{route.name}: path parameters without a keyword: {missing}")
+    if unknown := set(route.errors) - set(CODES):
+        raise TypeError(f"{route.name}: unknown error codes {unknown}")
+    if route.method != "GET" and "tx" not in route.inputs:
+        raise TypeError(f"{route.name}: what writes needs a transaction")
+    if "tx" in route.inputs and not route.authenticated:
+        raise TypeError(f"{route.name}: a transaction needs a principal")
+    if "page" in route.inputs and not (
+        route.authenticated and route.query and issubclass(route.query, PageQuery)
+    ):
+        raise TypeError(f"{route.name}: pages need a principal and a PageQuery")

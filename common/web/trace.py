@@ -1,0 +1,30 @@
+"""The trace a request belongs to (W3C Trace Context), and with it the request's id."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+#: https://www.w3.org/TR/trace-context/#traceparent-header; ids of only zeros are invalid.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Where a request belongs."""
+
+    #: 32 hex digits: the trace's id, and what the client sees as X-Request-Id.
+    request_id: str
+    traceparent: str
+
+
+def trace_of(header: str | None) -> Trace:
+    """The trace of a traceparent header, or a new one if there is none that is valid."""
+    match = _TRACEPARENT.fullmatch(header or "")
+    if match is not None:
+        return Trace(request_id=match[1], traceparent=match[0])
+    request_id = secrets.token_hex(16)
+    return Trace(request_id=request_id, traceparent=f"00-{request_id}-{secrets.token_hex(8)}-00")
