@@ -1,0 +1,32 @@
+"""The API function: wiring and nothing else."""
+
+from __future__ import annotations
+
+import flask
+import functions_framework
+
+from common import config, log
+from common.database import Database
+from common.web.app import create_app, to_response
+from common.web.firebase import authenticator
+from functions.api.routes import routes
+from functions.api.services import Api
+from functions.api.signing import LazySigner
+
+log.configure()
+_settings = config.load()
+_database = Database.connect(_settings)
+_app = create_app(
+    "api",
+    routes,
+    Api(settings=_settings, signer=LazySigner(_settings)),
+    settings=_settings,
+    authenticate=authenticator(_database),
+    database=_database,
+)
+
+
+@functions_framework.http
+def api(request: flask.Request) -> flask.Response:
+    """Answer a request under `/v1`."""
+    return to_response(_app, request)

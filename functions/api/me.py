@@ -1,0 +1,68 @@
+"""`/v1/me`: who is signed in, how much they have, and what they may."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from common.videos import catalog, users
+from common.web.models import ResponseModel
+from common.web.routes import Principal, RouteTable
+from functions.api.services import Api
+from functions.api.uploads import MAX_SUBTITLE_BYTES, MAX_SUBTITLES
+
+routes: RouteTable[Api] = RouteTable()
+
+
+class UserCounts(ResponseModel):
+    """How much the user has."""
+
+    videos: int
+    indexed: int
+    failed: int
+    scenes: int
+
+
+class Limits(ResponseModel):
+    """What an upload may be."""
+
+    max_upload_bytes: int
+    max_duration_ms: int
+    max_subtitles: int
+    max_subtitle_bytes: int
+
+
+class Me(ResponseModel):
+    """The signed-in user."""
+
+    id: UUID
+    email: str | None
+    created_at: datetime
+    counts: UserCounts
+    limits: Limits
+
+
+@routes.get("/v1/me", summary="Read the signed-in user", errors=("not_found",))
+def get_me(services: Api, *, principal: Principal, tx: Connection) -> Me:
+    """The user appears with the first verified request."""
+    user = users.find(tx, principal.user_id)
+    counts = catalog.count(tx, principal.user_id)
+    return Me(
+        id=user.id,
+        email=user.email,
+        created_at=user.created_at,
+        counts=UserCounts(
+            videos=counts.videos,
+            indexed=counts.indexed,
+            failed=counts.failed,
+            scenes=counts.scenes,
+        ),
+        limits=Limits(
+            max_upload_bytes=services.settings.max_upload_bytes,
+            max_duration_ms=services.settings.max_duration_ms,
+            max_subtitles=MAX_SUBTITLES,
+            max_subtitle_bytes=MAX_SUBTITLE_BYTES,
+        ),
+    )
