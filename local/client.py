@@ -98,8 +98,7 @@ class Client:
             OSError: a file cannot be read.
         """
         answer = self.declare(
-            {**_object(video), "resumable": True},
-            title=video.stem,
+            {**_object(video), "filename": video.name, "resumable": True},
             subtitles=[{**_object(s.path), "language": s.language} for s in subtitles],
         )
         paths = [video, *(s.path for s in subtitles)]

@@ -10,24 +10,27 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
-from google.auth.credentials import AnonymousCredentials
+import sqlalchemy
 from google.cloud import storage
+from google.oauth2.credentials import Credentials
 
 from common.bus import Bus
 from common.config import Settings
-from common.sql.migrate import migrate
+from common.sql.migrate import upgrade
 from local.address import CloudAddress, remove_address, running_cloud, write_address
 from local.environment import (
     ARTIFACTS_BUCKET,
     PROJECT,
+    REGION,
     UPLOADS_BUCKET,
     kept_secret,
     process_environment,
 )
+from local.executions import JobSpec
 from local.front_door import FrontDoor
 from local.functions import REPOSITORY, FunctionProcess, FunctionSpec, free_ports
 from local.identity import IdentityServer
-from local.jobs import JobSpec, JobsServer
+from local.jobs import JobsServer
 from local.postgres import Postgres
 from local.pubsub import PubSubServer
 from local.scheduler import Scheduler
@@ -146,7 +149,11 @@ class Cloud:
             pubsub_endpoint=pubsub.endpoint,
             token_key=kept_secret(self._directory / "token_key"),
         )
-        jobs = self._run(JobsServer(_job_specs(environment, postgres), log_dir=logs))
+        jobs = self._run(
+            JobsServer(
+                _job_specs(environment, postgres), log_dir=logs, project=PROJECT, region=REGION
+            )
+        )
         environment["HEIMDEX_RUN_ENDPOINT"] = jobs.endpoint
 
         self._on_step("functions")
@@ -235,12 +242,17 @@ def started(
 def _migrate(postgres: Postgres) -> None:
     if not postgres.execute(f"SELECT 1 FROM pg_database WHERE datname = '{_DATABASE}'"):
         postgres.create_database(_DATABASE)
-    migrate(postgres.url(_DATABASE))
+    owner = sqlalchemy.create_engine(postgres.url(_DATABASE), poolclass=sqlalchemy.NullPool)
+    upgrade(owner)
+    owner.dispose()
 
 
 def _make_buckets(url: str) -> None:
+    # The stand-in takes any bearer token: who may do what is IAM's business, not storage's.
     client = storage.Client(
-        project=PROJECT, credentials=AnonymousCredentials(), client_options={"api_endpoint": url}
+        project=PROJECT,
+        credentials=Credentials(token="local"),
+        client_options={"api_endpoint": url},
     )
     for name in (UPLOADS_BUCKET, ARTIFACTS_BUCKET):
         if not client.bucket(name).exists():
@@ -255,7 +267,7 @@ def _job_specs(environment: Mapping[str, str], postgres: Postgres) -> dict[str, 
             command=(sys.executable, "-m", "gpu_jobs", "--lane", lane),
             env={**environment, "HEIMDEX_DATABASE_URL": database_url},
             max_running=max_running,
-            cwd=REPOSITORY,
+            directory=REPOSITORY,
         )
         for lane, max_running in _MAX_RUNNING.items()
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from local.functions import REPOSITORY
 
 PROJECT = "heimdex-local"
+REGION = "asia-northeast3"
 UPLOADS_BUCKET = "heimdex-local-uploads"
 ARTIFACTS_BUCKET = "heimdex-local-artifacts"
 _SERVICE_ACCOUNTS = f"{PROJECT}.iam.gserviceaccount.com"
@@ -29,6 +30,7 @@ def process_environment(
         **_inherited(),
         **_LOCAL_TIMES,
         "HEIMDEX_PROJECT": PROJECT,
+        "HEIMDEX_REGION": REGION,
         "HEIMDEX_PROFILE": "offline",
         "HEIMDEX_UPLOADS_BUCKET": UPLOADS_BUCKET,
         "HEIMDEX_ARTIFACTS_BUCKET": ARTIFACTS_BUCKET,

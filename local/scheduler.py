@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from common.bus import Bus
-
 from common import log
+from common.bus import Bus
 from common.errors import TransientError
 
 

@@ -71,9 +71,13 @@ class ServedApp:
 
     async def _listen(self) -> None:
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self.port, ssl_context=self._tls)
-        await site.start()
+        try:
+            await self._runner.setup()
+            await web.TCPSite(self._runner, self._host, self.port, ssl_context=self._tls).start()
+        except BaseException:
+            # What on_startup hooks began must not outlive a port that is taken.
+            await self._runner.cleanup()
+            raise
         self.port = self._runner.addresses[0][1]
 
     def _end_loop(self) -> None:

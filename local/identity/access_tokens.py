@@ -45,6 +45,8 @@ class AccessTokens:
 
     def email_of(self, token: str) -> str | None:
         """The service account of a valid token; None for any other string."""
+        if not token.isascii():
+            return None
         payload, _, mac = token.removeprefix(_PREFIX).rpartition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(payload).encode()):
             return None

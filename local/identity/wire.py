@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+#: JSON can escape half of a character, which no encoding can carry on.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ApiError(Exception):
@@ -54,12 +58,12 @@ class Call:
         """A string field; "" when absent.
 
         Raises:
-            ApiError: it is there and is not a string.
+            ApiError: it is there and is not a string of Unicode characters.
         """
         value = self.body.get(name)
         if value is None:
             return ""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or _SURROGATE.search(value):
             raise _invalid(name)
         return value
 

@@ -26,8 +26,8 @@ def _truncated(path: Path) -> None:
     path.write_bytes(data[: len(data) // 2])
 
 
-def _text(content: str) -> Callable[[Path], None]:
-    return lambda path: path.write_text(content) and None
+def _text(content: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(content)
 
 
 _FILES: dict[str, tuple[str, Callable[[Path], object], set[str]]] = {
