@@ -54,7 +54,8 @@ def _probe_opened(opened: Any, container: Container, limits: MediaLimits) -> Pro
     scan = _Scan(video=video, offset=source.start_offset(opened), limits=limits)
     scan.run(opened)
     if scan.frame is None:
-        raise InputError("too_many_decode_errors", f"no picture in {scan.video_packets} packets")
+        code = "too_many_decode_errors" if scan.video_packets else "truncated"
+        raise InputError(code, f"no picture in {scan.video_packets} packets")
     if not is_complete(scan.end_ms, declared_ms):
         raise InputError("truncated", f"{scan.end_ms} of {declared_ms} ms")
     return Probe(
