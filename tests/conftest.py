@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -27,6 +30,7 @@ class TestDatabase:
 
     postgres: Postgres
     name: str
+    owner: sqlalchemy.Engine
 
     def url(self, role: str = "") -> str:
         """SQLAlchemy URL as the role, or as the owner (who bypasses row-level security)."""
@@ -36,10 +40,9 @@ class TestDatabase:
         """A pool as `heimdex_api`, `heimdex_ingest` or `heimdex_worker`; the caller closes it."""
         return Database.connect(settings(database_url=self.url(role)))
 
-    def owner_rows(self, sql: str, **params: object) -> list[sqlalchemy.Row[tuple[object, ...]]]:
+    def owner_rows(self, sql: str, **params: object) -> list[sqlalchemy.Row[Any]]:
         """Run one statement as the owner: what is really in the tables, whoever's it is."""
-        engine = sqlalchemy.create_engine(self.url(), poolclass=sqlalchemy.NullPool)
-        with engine.begin() as connection:
+        with self.owner.begin() as connection:
             result = connection.execute(text(sql), params)
             return list(result.all()) if result.returns_rows else []
 
@@ -56,16 +59,37 @@ def settings(**overrides: object) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """A server of this test process's own, with the schema in a template database."""
-    server = Postgres(tmp_path_factory.mktemp("pg"))
-    server.start()
+    with postgres_server() as server:
+        _make_template(server)
+        yield server
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """A new server, with nothing in it.
+
+    It is not below pytest's own directory: run as root, Postgres gets a user of its own, and every
+    other pytest that starts closes that directory to all users but root.
+    """
+    with tempfile.TemporaryDirectory(prefix="heimdex-test-pg-") as directory:
+        server = Postgres(Path(directory))
+        server.start()
+        try:
+            # No test pulls this machine's plug; killed processes lose nothing without fsync.
+            server.execute("ALTER SYSTEM SET fsync = off")
+            server.execute("SELECT pg_reload_conf()")
+            yield server
+        finally:
+            server.stop()
+
+
+def _make_template(server: Postgres) -> None:
     server.create_database(_TEMPLATE)
     engine = sqlalchemy.create_engine(server.url(_TEMPLATE), poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
         connection.exec_driver_sql(SCHEMA.read_text())
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -73,7 +97,9 @@ def database(postgres: Postgres) -> Iterator[TestDatabase]:
     """A database with the current schema and no rows."""
     name = f"test_{uuid4().hex}"
     postgres.create_database(name, template=_TEMPLATE)
-    yield TestDatabase(postgres=postgres, name=name)
+    owner = sqlalchemy.create_engine(postgres.url(name))
+    yield TestDatabase(postgres=postgres, name=name, owner=owner)
+    owner.dispose()
     postgres.drop_database(name)
 
 

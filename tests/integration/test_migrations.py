@@ -10,11 +10,10 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy
-from sqlalchemy import text
 
 from common.sql.migrate import upgrade
 from local.postgres import Postgres
-from tests.conftest import SCHEMA
+from tests.conftest import SCHEMA, postgres_server
 
 _ROLES = "heimdex_api, heimdex_ingest, heimdex_worker, heimdex_ledger"
 
@@ -86,28 +85,21 @@ def test_a_failed_migration_leaves_nothing(postgres: Postgres) -> None:
         assert rows == [["erasures"]]
 
 
-def test_an_owner_who_is_no_superuser_can_migrate(tmp_path: Path) -> None:
+def test_an_owner_who_is_no_superuser_can_migrate() -> None:
     """As on Cloud SQL: the owner gives the functions away and is no member of their owner after."""
-    server = Postgres(tmp_path / "pg")
-    server.start()
-    try:
+    with postgres_server() as server:
         server.execute("CREATE ROLE migrator LOGIN CREATEROLE NOSUPERUSER")
         server.execute("CREATE DATABASE cloud OWNER migrator")
         server.execute("CREATE EXTENSION vector", database="cloud")
-        owner = _engine(server, "cloud", "migrator")
-        upgrade(owner)
-        with owner.connect() as connection:
-            owners = connection.execute(
-                text(
-                    "SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE proname LIKE :name"
-                ),
-                {"name": r"ledger\_%"},
-            ).all()
-            assert [row[0] for row in owners] == ["heimdex_ledger"]
-            usable = text("SELECT pg_has_role('migrator', 'heimdex_ledger', 'USAGE')")
-            assert connection.execute(usable).scalar_one() is False
-    finally:
-        server.stop()
+        upgrade(_engine(server, "cloud", "migrator"))
+        owners = server.execute(
+            "SELECT DISTINCT CAST(CAST(proowner AS regrole) AS text) FROM pg_proc "
+            "WHERE proname LIKE 'ledger\\_%'",
+            database="cloud",
+        )
+        assert owners == [["heimdex_ledger"]]
+        member = server.execute("SELECT pg_has_role('migrator', 'heimdex_ledger', 'USAGE')")
+        assert member == [[False]]
 
 
 def test_only_the_event_functions_may_work_across_tenants(postgres: Postgres) -> None:

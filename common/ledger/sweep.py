@@ -1,0 +1,124 @@
+"""What the sweep looks for, across tenants.
+
+Finding goes through the functions of `heimdex_ledger` (schema.sql), which return ids; acting on one
+is a transaction of its tenant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from common.database import Database
+from common.ledger.readiness import ring
+
+# Says the same as ledger_due_runs: another sweep may have rung in between.
+_RING = text("""
+    UPDATE runs SET rung_at = clock_timestamp()
+    WHERE user_id = :user_id AND id = :run_id AND state IN ('ready', 'running')
+      AND CASE state WHEN 'ready' THEN not_before ELSE lease_until END <= clock_timestamp()
+      AND (rung_at < CASE state WHEN 'ready' THEN not_before ELSE lease_until END
+           OR rung_at < clock_timestamp() - make_interval(secs => :ring_again_s))
+    RETURNING lane, traceparent
+""")
+_ERASURE = text("""
+    SELECT video_id, created_at < clock_timestamp() - make_interval(secs => :settle_s) AS settled
+    FROM erasures WHERE user_id = :user_id AND id = :id AND done_at IS NULL
+""")
+_ERASED = text("""
+    UPDATE erasures SET done_at = clock_timestamp() WHERE user_id = :user_id AND id = :id
+""")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantRow:
+    """A row of some tenant, by its key."""
+
+    user_id: UUID
+    id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erasure:
+    """Objects of a deleted video that are to go."""
+
+    user_id: UUID
+    id: UUID
+    video_id: UUID
+    #: Long enough ago that no worker which did not know yet can write another object.
+    settled: bool
+
+
+class Sweep:
+    """Finds what was forgotten.
+
+    Args:
+        db: as `heimdex_ingest`.
+        max_rows: of each kind at once; the next sweep finds the rest.
+    """
+
+    def __init__(self, db: Database, *, max_rows: int = 500) -> None:
+        self._db = db
+        self._max_rows = max_rows
+
+    def due_runs(self, ring_again_after_s: float) -> tuple[TenantRow, ...]:
+        """Runs that can be claimed and that nobody was told of (recently)."""
+        return self._find("SELECT * FROM ledger_due_runs(:seconds, :max_rows)", ring_again_after_s)
+
+    def unpublished_messages(self, older_than_s: float) -> tuple[TenantRow, ...]:
+        """Outbox rows whose writer did not get to publishing them."""
+        return self._find(
+            "SELECT * FROM ledger_unpublished_messages(:seconds, :max_rows)", older_than_s
+        )
+
+    def open_uploads(self, older_than_s: float) -> tuple[TenantRow, ...]:
+        """Videos whose objects have not all been finalized."""
+        return self._find("SELECT * FROM ledger_open_uploads(:seconds, :max_rows)", older_than_s)
+
+    def open_erasures(self) -> tuple[TenantRow, ...]:
+        """Erasures that are not done."""
+        return self._find("SELECT * FROM ledger_open_erasures(:max_rows)", 0.0)
+
+    def ring(self, found: TenantRow, ring_again_after_s: float) -> tuple[UUID, ...]:
+        """Owe another message about a due run; returns the ids of messages to publish."""
+        values = {"user_id": found.user_id, "run_id": found.id, "ring_again_s": ring_again_after_s}
+        with self._db.tenant(found.user_id, effect="run.ring") as tx:
+            row = tx.execute(_RING, values).one_or_none()
+            if row is None:
+                return ()
+            trace = row.traceparent
+            return (ring(tx, found.user_id, found.id, row.lane, traceparent=trace),)
+
+    def erasure(self, found: TenantRow, settle_s: float) -> Erasure | None:
+        """Read an erasure; None if another sweep finished it."""
+        values = {"user_id": found.user_id, "id": found.id, "settle_s": settle_s}
+        with self._db.tenant(found.user_id) as tx:
+            row = tx.execute(_ERASURE, values).one_or_none()
+        if row is None:
+            return None
+        return Erasure(
+            user_id=found.user_id, id=found.id, video_id=row.video_id, settled=row.settled
+        )
+
+    def finish_erasure(self, erasure: Erasure) -> None:
+        """Note that the objects are gone for good."""
+        with self._db.tenant(erasure.user_id, effect="erasure.finish") as tx:
+            tx.execute(_ERASED, {"user_id": erasure.user_id, "id": erasure.id})
+
+    def tidy(self, older_than_s: float) -> int:
+        """Forget published messages, done erasures, idempotency keys; returns how many rows."""
+        with self._db.system(effect="ledger.tidy") as tx:
+            statement = text("SELECT ledger_tidy(:seconds)")
+            return int(tx.execute(statement, {"seconds": older_than_s}).scalar_one())
+
+    def _find(self, sql: str, seconds: float) -> tuple[TenantRow, ...]:
+        values: dict[str, Any] = {"max_rows": self._max_rows}
+        if ":seconds" in sql:
+            values["seconds"] = seconds
+        with self._db.system() as tx:
+            return tuple(
+                TenantRow(user_id=row[0], id=row[1]) for row in tx.execute(text(sql), values)
+            )
