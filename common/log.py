@@ -46,9 +46,8 @@ def configure(service: str = "", *, level: str = "INFO", stream: TextIO | None =
         level: the lowest severity of our own events.
         stream: instead of standard output.
     """
-    output = stream or sys.stdout
-    handler = _Handler(output)
-    if os.environ.get("HEIMDEX_LOG") == "human" and output.isatty():
+    handler = _Handler(stream)
+    if os.environ.get("HEIMDEX_LOG") == "human" and handler.stream.isatty():
         handler.setFormatter(_HumanFormatter())
     else:
         handler.setFormatter(_JsonFormatter(_service(service), _project()))
@@ -61,6 +60,9 @@ def configure(service: str = "", *, level: str = "INFO", stream: TextIO | None =
     _logger.setLevel(level)
     for name in _SILENCED:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Google's clients cut their logger off from the root unless it was given a level before.
+    logging.getLogger("google").setLevel(logging.WARNING)
+    logging.getLogger("google").propagate = True
 
 
 def event(action: str, /, *, severity: Severity = "INFO", **fields: object) -> None:
@@ -91,7 +93,19 @@ def bound(**fields: object) -> Iterator[None]:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Ours, so that configuring again replaces it and leaves others alone."""
+    """Ours, so that configuring again replaces it and leaves others alone.
+
+    Without a stream of its own it writes to whatever standard output is at the moment.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__(stream or sys.stdout)
+        self._follows = stream is None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._follows:
+            self.stream = sys.stdout
+        super().emit(record)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -18,7 +18,7 @@ from local.rpc import CallFaults, RpcError, unary
 #: A pull without messages is answered empty after this; Pub/Sub says only "bounded".
 PULL_HOLD_S = 20.0
 #: Answer this long before the client's deadline, so that a message is not leased to nobody.
-DEADLINE_MARGIN_S = 0.05
+DEADLINE_MARGIN_S = 0.2
 #: Fields of a subscription that may be updated.
 UPDATABLE = frozenset(
     {
@@ -212,7 +212,7 @@ class Subscriber:
         context.add_callback(self._hub.wake)
         deliveries = self._hub.wait(
             lambda broker: broker.pull(request.subscription, limit),
-            timeout_s=0.0 if request.return_immediately else _hold_s(context),
+            timeout_s=0.0 if request.return_immediately else hold_s(context.time_remaining()),
             cancelled=lambda: not context.is_active(),
         )
         if self._hub.closed and not deliveries:
@@ -260,8 +260,9 @@ def _subscription(definition: bytes) -> types.Subscription:
     return found
 
 
-def _hold_s(context: grpc.ServicerContext) -> float:
-    return max(0.0, min(PULL_HOLD_S, context.time_remaining() - DEADLINE_MARGIN_S))
+def hold_s(left_s: float) -> float:
+    """How long a pull may wait for a message when its client gives up in `left_s` seconds."""
+    return max(0.0, min(PULL_HOLD_S, left_s - min(DEADLINE_MARGIN_S, left_s / 4)))
 
 
 def _check_ack_ids(ack_ids: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from google.api_core import client_logging
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,8 +36,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """Where the log of a configured process goes; the former set-up comes back afterwards."""
-    root, own = logging.getLogger(), logging.getLogger("heimdex")
-    before = (list(root.handlers), root.level, own.level)
+    root, own, google = map(logging.getLogger, ("", "heimdex", "google"))
+    before = (list(root.handlers), root.level, own.level, google.level, google.propagate)
     monkeypatch.setenv("HEIMDEX_PROJECT", "heimdex-test")
     monkeypatch.delenv("HEIMDEX_LOG", raising=False)
     stream = io.StringIO()
@@ -45,6 +46,8 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root.handlers[:] = before[0]
     root.setLevel(before[1])
     own.setLevel(before[2])
+    google.setLevel(before[3])
+    google.propagate = before[4]
 
 
 def read(lines: io.StringIO) -> list[dict[str, Any]]:
@@ -269,6 +272,16 @@ def test_libraries_are_heard_from_warning_on(lines: io.StringIO) -> None:
     assert (line["severity"], line["logger"]) == ("WARNING", "google.somewhere")
 
 
+def test_googles_clients_are_heard(lines: io.StringIO) -> None:
+    """google.api_core cuts its loggers off from the root; configured first or last, ours hears."""
+    client_logging.setup_logging()
+    logging.getLogger("google.api_core").warning("late")
+    logging.getLogger("google").propagate = False
+    log.configure("api", stream=lines)
+    logging.getLogger("google.api_core").warning("early")
+    assert [line["message"] for line in read(lines)] == ["late", "early"]
+
+
 def test_library_exception_comes_in_parts(lines: io.StringIO) -> None:
     """`logger.exception` of a library is one line, without the exception's text."""
     try:
@@ -292,6 +305,16 @@ def test_configuring_again_replaces(lines: io.StringIO) -> None:
     log.configure("api", stream=lines)
     log.event("x.happened")
     assert len(read(lines)) == 1
+
+
+def test_standard_output_may_be_replaced(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a stream, events go to standard output as it is when they happen."""
+    log.configure("api")
+    monkeypatch.setattr("sys.stdout", lines)
+    log.event("x.happened")
+    assert only(lines)["action"] == "x.happened"
 
 
 def test_service_defaults_to_cloud_runs(
