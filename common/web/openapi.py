@@ -145,7 +145,7 @@ def _query_parameters(route: Route, schemas: _Schemas) -> list[Json]:
 
 def _headers(route: Route) -> list[Json]:
     texts = {"Accept-Language": "`ko` or `en`: the language of `detail` in problems."}
-    if route.method == "POST":
+    if route.method == "POST" and route.effect:
         texts[idempotency.HEADER] = (
             "A value of your choice. The same request with the same key has one effect, and gets "
             "the same answer for 24 hours."

@@ -151,7 +151,7 @@ class Route:
             codes.add("invalid_page_token")
         if "if_match" in self.inputs:
             codes.add("precondition_failed")
-        if self.method == "POST":
+        if self.method == "POST" and self.effect:
             codes |= {"idempotency_key_reused", "idempotency_conflict"}
         return tuple(sorted(codes))
 
@@ -191,12 +191,16 @@ class RouteTable(Generic[ServicesT]):
         path: str,
         *,
         summary: str,
-        effect: str,
+        effect: str | None,
         status: int = 201,
         errors: tuple[str, ...] = (),
         check_revoked: bool = False,
     ) -> Callable[[HandlerT], HandlerT]:
-        """Declare a handler that makes something; Idempotency-Key is honoured."""
+        """Declare a handler that makes something; Idempotency-Key is honoured.
+
+        A POST without an effect only reads (its input is too long for a URL); such a request may
+        be repeated without a key.
+        """
         return self._declare(
             "POST",
             path,
