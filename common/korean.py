@@ -33,6 +33,12 @@ _NAME_ENDING: Final = re.compile("이|씨|님|네|양|군")
 #: The others end too many two-syllable nouns (지도, 회의, 도로, 불만).
 _AFTER_ONE_SYLLABLE: Final = re.compile("이|가|은|는|을|를|와|과|에|엔|에는|에도|에서|에서는|으로")
 
+#: Endings of 하다 after a noun (도착하는, 운전합니다), of the copula and of polite statements.
+_ENDING: Final = re.compile(
+    "(?:했습니다|합니다|했어요|하는|하다|한다|했다|했던|해요|하고|하며|하면서|습니다|입니다|니다"
+    "|이에요|예요|이다)$"
+)
+
 
 def without_particle(word: str) -> str:
     """The word without its longest particle, or the word itself.
@@ -47,6 +53,16 @@ def without_particle(word: str) -> str:
         if is_particle(particle, after=noun):
             return noun
     return word
+
+
+def without_ending(word: str) -> str:
+    """The word without a common verbal ending, if at least two syllables are left, or the word.
+
+    Args:
+        word: Hangul syllables, NFC.
+    """
+    root = _ENDING.sub("", word)
+    return root if len(root) > 1 else word
 
 
 def is_particle(particle: str, *, after: str) -> bool:

@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from common.korean import is_particle, without_particle
+from common.korean import is_particle, without_ending, without_particle
 from common.stemming import stem
 
 Script = Literal["hangul", "han", "other"]
@@ -94,13 +94,33 @@ def document_terms(token: Token) -> list[str]:
 
 
 def query_terms(token: Token) -> list[str]:
-    """The distinct terms that a word of a query asks for: a Korean word without its particle."""
+    """The distinct terms that a word of a query asks for: a Korean word without its ending."""
     if token.is_particle:
         return []
     if token.script == "other":
         return [_word_term(token.text)]
-    noun = without_particle(token.text) if token.script == "hangul" else token.text
-    return list(dict.fromkeys(_bigrams(noun)))
+    root = _root(token.text) if token.script == "hangul" else token.text
+    return list(dict.fromkeys(_bigrams(root)))
+
+
+def phrase_terms(phrase: str) -> list[str]:
+    """Distinct terms that every text holding the phrase literally has, also inside longer words."""
+    found: list[str] = []
+    single: list[str] = []
+    for token in tokens(phrase):
+        if token.script == "other":
+            found.append(_word_term(token.text))
+        elif len(token.text) > 1:
+            found += _bigrams(token.text)
+        elif not token.is_particle:
+            # One syllable may be an end of a longer word, which has no such term.
+            single.append(token.text)
+    return list(dict.fromkeys(found or single))
+
+
+def _root(word: str) -> str:
+    root = without_ending(word)
+    return root if root != word else without_particle(word)
 
 
 def _script(match: re.Match[str]) -> Script:

@@ -1,0 +1,60 @@
+"""The query in the spaces of the models, encoded once per text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from common.encoders import QueryEncoders
+from common.search_index import halfvec
+
+_CACHED_QUERIES: Final = 1_024
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedQuery:
+    """A query as the legs ask for it; what is empty, the models know nothing of."""
+
+    #: Vectors as pgvector reads them.
+    text_vector: str | None
+    frame_vector: str | None
+    #: Words, as typed, that the image model goes by.
+    pictured: tuple[str, ...]
+    #: (tag, share) with shares that sum to 1.
+    tags: tuple[tuple[str, float], ...]
+
+
+class Encoders:
+    """Encodes queries, each distinct text once. Thread-safe.
+
+    Nothing of a tenant is kept: the cache maps a text to what the models say about it.
+
+    Args:
+        models: of the index version that is searched; a cache never outlives them.
+    """
+
+    def __init__(self, models: QueryEncoders) -> None:
+        self.models = models
+        self.encode = lru_cache(maxsize=_CACHED_QUERIES)(self._encode)
+
+    def _encode(self, text: str) -> EncodedQuery:
+        """The query in all spaces.
+
+        Args:
+            text: the semantic part of a query; may be empty.
+        """
+        if not text:
+            return EncodedQuery(text_vector=None, frame_vector=None, pictured=(), tags=())
+        frame = self.models.image.encode(text)
+        return EncodedQuery(
+            text_vector=self._text_vector(text),
+            frame_vector=None if frame is None else halfvec(frame),
+            pictured=tuple(each.word for each in self.models.image.understood(text)),
+            tags=tuple((asked.tag, asked.weight) for asked in self.models.tags.read(text)),
+        )
+
+    def _text_vector(self, text: str) -> str | None:
+        if self.models.text.abstains(text):
+            return None
+        return halfvec(self.models.text.encode([text])[0])

@@ -1,0 +1,111 @@
+"""Why a moment was found: the words with their times, the frame, a sentence in two languages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from common.lexical import document_terms, tokens
+from functions.search.model import Leg, QueryWord, Ranked
+from functions.search.moment import Moment, Shown, Spoken, SpokenSegment
+from functions.search.query import display
+
+_MAX_MATCHED_WORDS: Final = 50
+#: From this score on, the meaning of what is said is worth mentioning (see `rank.POSSIBLE`).
+_MEANING: Final = 0.45
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchedWord:
+    """A word of the video that answers a word of the query."""
+
+    text: str
+    start_ms: int
+    #: Equal to `start_ms` for on-screen text, which is read from one frame.
+    end_ms: int
+    source: Literal["transcript", "screen"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    """A sentence for people."""
+
+    en: str
+    ko: str
+
+
+def matched_words(hit: Ranked, moment: Moment) -> list[MatchedWord]:
+    """The words said and shown that the query asked for, by time; at most 50."""
+    spoken = _terms(hit.found.get("lexical", ()))
+    shown = _terms(hit.found.get("screen", ()))
+    matched = [*_spoken(moment.segments, spoken), *_shown(moment.screen_text, shown)]
+    return sorted(matched, key=lambda word: (word.start_ms, word.source))[:_MAX_MATCHED_WORDS]
+
+
+def best_frame_ms(hit: Ranked, moment: Moment, words: Sequence[MatchedWord]) -> int:
+    """The frame to show: the one that looks like the query, or reads like it, or the sharpest."""
+    if "vision" in hit.found and hit.evidence.frame_ms is not None:
+        return hit.evidence.frame_ms
+    read = [word.start_ms for word in words if word.source == "screen"]
+    return read[0] if read else moment.best_frame_ms
+
+
+def why(hit: Ranked) -> Why:
+    """What speaks for the hit, the most telling first."""
+    reasons = list(_reasons(hit))
+    return Why(en=" ".join(each.en for each in reasons), ko=" ".join(each.ko for each in reasons))
+
+
+def _reasons(hit: Ranked) -> Iterator[Why]:
+    if names := _listed(hit, "people"):
+        yield Why(en=f"In the scene: {names}.", ko=f"나오는 사람: {names}.")
+    if said := _listed(hit, "lexical"):
+        yield Why(en=f"Said: {said}.", ko=f"말한 내용: {said}.")
+    if written := _listed(hit, "screen"):
+        yield Why(en=f"On screen: {written}.", ko=f"화면 글자: {written}.")
+    if seen := _listed(hit, "vision") or _listed(hit, "tags"):
+        yield Why(en=f"In the picture: {seen}.", ko=f"화면에 보이는 것: {seen}.")
+    if "dense" in hit.legs and hit.legs["dense"].score >= _MEANING:
+        yield Why(
+            en="What is said means something close to the query.",
+            ko="말한 내용이 검색어와 뜻이 가깝습니다.",
+        )
+
+
+def _listed(hit: Ranked, leg: Leg) -> str:
+    return ", ".join(f"“{display(word)}”" for word in hit.found.get(leg, ()))
+
+
+def _terms(words: Iterable[QueryWord]) -> frozenset[str]:
+    return frozenset(term for word in words for term in word.terms)
+
+
+def _spoken(segments: Iterable[SpokenSegment], asked: frozenset[str]) -> Iterator[MatchedWord]:
+    for segment in segments:
+        whole = Spoken(text=segment.text, start_ms=segment.start_ms, end_ms=segment.end_ms)
+        for timed in segment.words or (whole,):
+            for text in _matching(timed.text, asked):
+                yield MatchedWord(
+                    text=text,
+                    start_ms=timed.start_ms,
+                    end_ms=timed.end_ms,
+                    source="transcript",
+                )
+
+
+def _shown(lines: Iterable[Shown], asked: frozenset[str]) -> Iterator[MatchedWord]:
+    """Each word once, where it is first read: a slide stands for many frames."""
+    seen: set[str] = set()
+    for line in sorted(lines, key=lambda line: line.time_ms):
+        for text in _matching(line.text, asked):
+            if text not in seen:
+                seen.add(text)
+                yield MatchedWord(
+                    text=text, start_ms=line.time_ms, end_ms=line.time_ms, source="screen"
+                )
+
+
+def _matching(text: str, asked: frozenset[str]) -> list[str]:
+    """The words of a text, normalised, that hold a term asked for."""
+    return [token.text for token in tokens(text) if asked.intersection(document_terms(token))]

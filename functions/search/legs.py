@@ -1,0 +1,84 @@
+"""Which legs take part in a search, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from common.lexical import tokens
+from functions.search.encoding import EncodedQuery
+from functions.search.model import LEGS, MODE_LEGS, TEXT_LEGS, Leg, ParsedQuery, QueryWord, Request
+
+#: `not_in_mode`: the request's mode leaves it out. `weight_zero`: its weight is 0.
+#: `nothing_to_ask`: only names, phrases or stop words are left for it. `language_unknown`: the
+#: text model does not know the query's language. `no_word_understood`: the model knows no word of
+#: the query. `no_word_occurs`: no word of the query is said or shown in any video. `nobody_named`.
+Abstention = Literal[
+    "not_in_mode",
+    "weight_zero",
+    "nothing_to_ask",
+    "language_unknown",
+    "no_word_understood",
+    "no_word_occurs",
+    "nobody_named",
+]
+
+
+def abstentions(
+    request: Request, query: ParsedQuery, encoded: EncodedQuery, *, terms_occur: bool
+) -> dict[Leg, Abstention]:
+    """The legs that know nothing of this query, each with its reason.
+
+    Args:
+        request: mode and weights.
+        query: parsed.
+        encoded: what the models made of it.
+        terms_occur: whether any term of the query is in the tenant's index.
+    """
+    found: dict[Leg, Abstention] = {}
+    for leg in LEGS:
+        reason = _by_request(request, leg) or _by_knowledge(leg, query, encoded, terms_occur)
+        if reason:
+            found[leg] = reason
+    return found
+
+
+def named_in(words: Iterable[QueryWord], spoken: Iterable[str]) -> frozenset[QueryWord]:
+    """The query's words that a model named as understood.
+
+    Args:
+        words: of the query.
+        spoken: as the model names them: a word as typed, or several ("sky blue").
+    """
+    known = {token.text for each in spoken for token in tokens(each)}
+    return frozenset(word for word in words if word.text in known)
+
+
+def _by_request(request: Request, leg: Leg) -> Abstention | None:
+    weights = request.weights
+    if leg not in MODE_LEGS[request.mode]:
+        return "not_in_mode"
+    by_leg: Mapping[Leg, float] = {
+        **dict.fromkeys(TEXT_LEGS, weights.text),
+        "vision": weights.vision,
+        "tags": weights.tags,
+        "people": weights.person,
+    }
+    return None if by_leg[leg] else "weight_zero"
+
+
+def _by_knowledge(
+    leg: Leg, query: ParsedQuery, encoded: EncodedQuery, terms_occur: bool
+) -> Abstention | None:
+    if leg == "people":
+        return None if query.people else "nobody_named"
+    if leg in ("lexical", "screen"):
+        if not query.words:
+            return "nothing_to_ask"
+        return None if terms_occur else "no_word_occurs"
+    if not query.semantic:
+        return "nothing_to_ask"
+    if leg == "dense":
+        return None if encoded.text_vector else "language_unknown"
+    knows = encoded.frame_vector if leg == "vision" else encoded.tags
+    return None if knows else "no_word_understood"

@@ -1,0 +1,41 @@
+"""The search function: wiring and nothing else. Models are loaded here, before any request."""
+
+from __future__ import annotations
+
+import flask
+import functions_framework
+
+from common import config, encoders, log
+from common.database import Database
+from common.index_version import index_version
+from common.web.app import create_app, to_response
+from common.web.firebase import authenticator
+from functions.search.encoding import Encoders
+from functions.search.finder import Finder
+from functions.search.routes import routes
+from functions.search.services import SearchServices
+
+#: Encoded once at start, so that the first search finds everything warm.
+_WARM_UP = "a red car at night"
+
+log.configure()
+_settings = config.load()
+_database = Database.connect(_settings)
+_encoders = Encoders(encoders.load(_settings.profile))
+_encoders.encode(_WARM_UP)
+_app = create_app(
+    "search",
+    routes,
+    SearchServices(
+        finder=Finder(_database, _encoders, index_version=index_version(_settings.profile))
+    ),
+    settings=_settings,
+    authenticate=authenticator(_database),
+    database=_database,
+)
+
+
+@functions_framework.http
+def search(request: flask.Request) -> flask.Response:
+    """Answer a request under `/v1/search`."""
+    return to_response(_app, request)

@@ -1,0 +1,140 @@
+"""The nouns of search, as frozen types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from uuid import UUID
+
+Mode = Literal["hybrid", "semantic", "keyword"]
+Tier = Literal["strong", "possible"]
+
+#: Where evidence for a moment can come from: what it means, what is said, what is written on
+#: screen, what is shown, its tags, who is there.
+Leg = Literal["dense", "lexical", "screen", "vision", "tags", "people"]
+LEGS: Final[tuple[Leg, ...]] = ("dense", "lexical", "screen", "vision", "tags", "people")
+#: Legs that answer for the one weight `text`.
+TEXT_LEGS: Final[tuple[Leg, ...]] = ("dense", "lexical", "screen")
+#: Legs that a mode asks.
+MODE_LEGS: Final[Mapping[Mode, tuple[Leg, ...]]] = {
+    "hybrid": LEGS,
+    "semantic": ("dense", "vision", "tags", "people"),
+    "keyword": ("lexical", "screen", "people"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """How much each kind of evidence counts; `person` is added on top for a matched person."""
+
+    text: float = 0.5
+    vision: float = 0.35
+    tags: float = 0.15
+    person: float = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """An enrolled person of the tenant."""
+
+    person_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryWord:
+    """A word of the query that carries meaning."""
+
+    #: As typed, normalised.
+    text: str
+    #: What the lexical index is asked for; all of them together are the word.
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedQuery:
+    """What a query asks for."""
+
+    #: As typed, NFC, single spaces.
+    text: str
+    #: The part that the encoders read: without quoted phrases and names.
+    semantic: str
+    #: Quoted, normalised; each must occur.
+    phrases: tuple[str, ...]
+    #: Content words, of the phrases too; without stop words.
+    words: tuple[QueryWord, ...]
+    #: Enrolled people it names.
+    people: tuple[Person, ...]
+    #: Those of `words` that are their names.
+    name_words: frozenset[QueryWord]
+    #: "ko", "en", "ja", "zh" or "", by script.
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Which scenes are searched at all; empty tuples do not restrict."""
+
+    video_ids: tuple[UUID, ...] = ()
+    #: All of them must be in the scene.
+    person_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One search of one tenant."""
+
+    user_id: UUID
+    text: str
+    mode: Mode = "hybrid"
+    weights: Weights = field(default_factory=Weights)
+    scope: Scope = field(default_factory=Scope)
+    #: Hits to skip, and how many to return at most.
+    offset: int = 0
+    limit: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What every leg found in one scene, raw; None where the leg has nothing for the scene."""
+
+    scene_id: UUID
+    video_id: UUID
+    start_ms: int
+    #: Inner product of unit vectors.
+    text_cosine: float | None
+    #: The best frame's, and its time.
+    frame_cosine: float | None
+    frame_ms: int | None
+    #: Terms of the query that are said, and that are on screen.
+    spoken_terms: frozenset[str]
+    screen_terms: frozenset[str]
+    #: Scores, 0–1, of the tags asked for.
+    tags: Mapping[str, float]
+    #: Confidences, 0–1, of the people asked for.
+    people: Mapping[UUID, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegScore:
+    """One leg's answer for one hit."""
+
+    #: Calibrated, 0–1.
+    score: float
+    #: 1 for the leg's best candidate; equal scores share a rank. None where it found nothing.
+    rank: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """A scene that is worth showing."""
+
+    evidence: Evidence
+    #: 0–1; the upper half are strong hits.
+    score: float
+    tier: Tier
+    #: Only legs that took part.
+    legs: Mapping[Leg, LegScore]
+    #: Words of the query found in the scene, per leg that found them.
+    found: Mapping[Leg, tuple[QueryWord, ...]]

@@ -1,0 +1,174 @@
+"""The statements of search.
+
+Every one carries the tenant and, where the table has it, the index version, which are the leading
+columns of the keys; row-level security holds even if the predicate is forgotten (a test removes
+it). A leg is exact: the tenant's own rows are compared one by one, so it returns min(k, rows).
+
+Query vectors come as text and are cast once, in a scalar sub-select; a cast beside the operator
+could be repeated for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy import TextClause, text
+
+from functions.search.model import Leg
+
+TENANT = "user_id = :user_id"
+_VERSION: Final = "index_version = :index_version"
+_TEXT_VECTOR: Final = "(SELECT CAST(:text_vector AS halfvec))"
+_FRAME_VECTOR: Final = "(SELECT CAST(:frame_vector AS halfvec))"
+_TERMS: Final = "term = ANY(CAST(:terms AS text[]))"
+_IDS: Final = "ANY(CAST(:scene_ids AS uuid[]))"
+
+_BY_TERMS: Final = f"""
+    SELECT scene_id FROM scene_terms
+    JOIN unnest(CAST(:terms AS text[]), CAST(:term_shares AS float8[])) AS q (term, share)
+         USING (term)
+    WHERE {{tenant}} AND {_VERSION} AND source = '{{source}}' AND {_TERMS} {{scope}}
+    GROUP BY scene_id ORDER BY sum(share) DESC, sum(weight) DESC, scene_id LIMIT :k
+"""
+#: Each gives the leg's k best scenes, best first.
+_LEGS: Final[Mapping[Leg, str]] = {
+    "dense": f"""
+        SELECT scene_id FROM text_vectors WHERE {{tenant}} AND {_VERSION} {{scope}}
+        ORDER BY vector <#> {_TEXT_VECTOR}, scene_id LIMIT :k
+    """,
+    "lexical": _BY_TERMS.replace("{source}", "transcript"),
+    "screen": _BY_TERMS.replace("{source}", "screen"),
+    "vision": f"""
+        SELECT scene_id FROM frame_vectors WHERE {{tenant}} AND {_VERSION} {{scope}}
+        GROUP BY scene_id ORDER BY min(vector <#> {_FRAME_VECTOR}), scene_id LIMIT :k
+    """,
+    "tags": f"""
+        SELECT scene_id FROM scene_tags
+        JOIN unnest(CAST(:tags AS text[]), CAST(:tag_shares AS float8[])) AS q (tag, share)
+             USING (tag)
+        WHERE {{tenant}} AND {_VERSION} AND tag = ANY(CAST(:tags AS text[])) {{scope}}
+        GROUP BY scene_id ORDER BY sum(share * score) DESC, scene_id LIMIT :k
+    """,
+    "people": f"""
+        SELECT scene_id FROM scene_people
+        WHERE {{tenant}} AND person_id = ANY(CAST(:person_ids AS uuid[])) {{scope}}
+          AND scene_id IN (SELECT id FROM scenes WHERE {{tenant}} AND {_VERSION})
+        GROUP BY scene_id ORDER BY sum(confidence) DESC, scene_id LIMIT :k
+    """,
+}
+#: Restrictions of the scenes searched, by name.
+_SCOPES: Final[Mapping[str, str]] = {
+    "videos": """ AND scene_id IN (
+        SELECT id FROM scenes
+        WHERE {tenant} AND video_id = ANY(CAST(:scope_video_ids AS uuid[])))""",
+    "people": """ AND scene_id IN (
+        SELECT scene_id FROM scene_people
+        WHERE {tenant} AND person_id = ANY(CAST(:scope_person_ids AS uuid[]))
+        GROUP BY scene_id HAVING count(*) = :scope_people)""",
+    "scenes": " AND scene_id = ANY(CAST(:scope_scene_ids AS uuid[]))",
+}
+
+
+@lru_cache
+def people() -> TextClause:
+    """The tenant's enrolled people."""
+    return text(f"SELECT id, name FROM people WHERE {TENANT} ORDER BY id")
+
+
+@lru_cache
+def scene_count() -> TextClause:
+    """About how many scenes are searched; a sum over videos, so that it costs nothing."""
+    return text(
+        f"SELECT coalesce(sum(scene_count), 0) FROM videos WHERE {TENANT} AND deleted_at IS NULL"
+    )
+
+
+@lru_cache
+def frequencies() -> TextClause:
+    """In how many scenes each term is said or shown."""
+    return text(f"""
+        SELECT term, max(scenes) AS scenes FROM (
+            SELECT source, term, count(*) AS scenes FROM scene_terms
+            WHERE {TENANT} AND {_VERSION} AND source IN ('transcript', 'screen') AND {_TERMS}
+            GROUP BY source, term) AS per_source
+        GROUP BY term
+    """)
+
+
+@lru_cache
+def with_all_terms() -> TextClause:
+    """Texts of the scenes that hold all of `terms` in one source: a phrase can only be there."""
+    return text(f"""
+        SELECT id, transcript, screen_text FROM scenes
+        WHERE {TENANT} AND {_VERSION} AND id IN (
+            SELECT scene_id FROM scene_terms
+            WHERE {TENANT} AND {_VERSION} AND source IN ('transcript', 'screen') AND {_TERMS}
+            GROUP BY source, scene_id HAVING count(*) = cardinality(CAST(:terms AS text[])))
+        ORDER BY id LIMIT :k
+    """)
+
+
+@lru_cache
+def recall(legs: tuple[Leg, ...], scopes: tuple[str, ...]) -> TextClause:
+    """The k best scenes of each leg, as (leg, scene_id), in one statement."""
+    scope = "".join(_SCOPES[name] for name in scopes)
+    parts = [
+        f"(SELECT '{leg}' AS leg, scene_id FROM ({_LEGS[leg].replace('{scope}', scope)}) AS l)"
+        for leg in legs
+    ]
+    return text(" UNION ALL ".join(parts).replace("{tenant}", TENANT))
+
+
+@lru_cache
+def evidence() -> TextClause:
+    """Every leg's raw finding for each of `scene_ids`; none is missing because a leg's k cut it."""
+    return text(f"""
+        SELECT s.id, s.video_id, s.start_ms, t.distance, f.distance, f.time_ms,
+               w.spoken, w.shown, g.tags, p.people
+        FROM (SELECT id, video_id, start_ms FROM scenes
+              WHERE {TENANT} AND {_VERSION} AND id = {_IDS}) AS s
+        JOIN (SELECT id FROM videos WHERE {TENANT} AND deleted_at IS NULL) AS v
+             ON v.id = s.video_id
+        LEFT JOIN LATERAL (
+            SELECT vector <#> {_TEXT_VECTOR} AS distance FROM text_vectors
+            WHERE {TENANT} AND {_VERSION} AND scene_id = s.id) AS t ON true
+        LEFT JOIN LATERAL (
+            SELECT vector <#> {_FRAME_VECTOR} AS distance, time_ms FROM frame_vectors
+            WHERE {TENANT} AND {_VERSION} AND scene_id = s.id
+            ORDER BY distance, time_ms LIMIT 1) AS f ON true
+        LEFT JOIN (
+            SELECT scene_id, array_agg(term) FILTER (WHERE source = 'transcript') AS spoken,
+                   array_agg(term) FILTER (WHERE source = 'screen') AS shown
+            FROM scene_terms
+            WHERE {TENANT} AND {_VERSION} AND source IN ('transcript', 'screen') AND {_TERMS}
+              AND scene_id = {_IDS} GROUP BY scene_id) AS w ON w.scene_id = s.id
+        LEFT JOIN (
+            SELECT scene_id, jsonb_object_agg(tag, score) AS tags FROM scene_tags
+            WHERE {TENANT} AND {_VERSION} AND tag = ANY(CAST(:tags AS text[]))
+              AND scene_id = {_IDS} GROUP BY scene_id) AS g ON g.scene_id = s.id
+        LEFT JOIN (
+            SELECT scene_id, jsonb_object_agg(person_id, confidence) AS people FROM scene_people
+            WHERE {TENANT} AND person_id = ANY(CAST(:person_ids AS uuid[]))
+              AND scene_id = {_IDS} GROUP BY scene_id) AS p ON p.scene_id = s.id
+    """)
+
+
+@lru_cache
+def moments() -> TextClause:
+    """What is shown of each of `scene_ids`."""
+    return text(f"""
+        SELECT s.id, s.video_id, v.title, s.start_ms, s.end_ms, s.transcript, s.languages,
+               s.screen_text, s.tags, s.best_frame_ms, p.people
+        FROM (SELECT * FROM scenes WHERE {TENANT} AND id = {_IDS}) AS s
+        JOIN (SELECT id, title FROM videos WHERE {TENANT}) AS v ON v.id = s.video_id
+        LEFT JOIN (
+            SELECT scene_id, jsonb_agg(jsonb_build_array(person_id, name) ORDER BY name, person_id)
+                   AS people
+            FROM (SELECT scene_id, person_id FROM scene_people
+                  WHERE {TENANT} AND scene_id = {_IDS}) AS seen
+            JOIN (SELECT id AS person_id, name FROM people WHERE {TENANT}) AS known
+                 USING (person_id)
+            GROUP BY scene_id) AS p ON p.scene_id = s.id
+    """)

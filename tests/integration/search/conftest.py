@@ -1,0 +1,121 @@
+"""A library of two tenants, and search over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4
+
+import pytest
+
+from common.database import Database
+from common.encoders import QueryEncoders, load
+from functions.search.encoding import Encoders
+from functions.search.finder import Finder, Found
+from functions.search.model import Request
+from tests.conftest import TestDatabase
+from tests.library import (
+    VERSION,
+    SceneSpec,
+    VideoSpec,
+    green_field_at_noon,
+    plain,
+    red_car_at_night,
+    store,
+)
+
+TRIP = VideoSpec(
+    title="Trip",
+    scenes=(
+        SceneSpec(said=("The train leaves from platform four", "Please mind the gap")),
+        SceneSpec(said=("기차가 곧 출발합니다", "승객 여러분은 자리에 앉아 주세요")),
+        SceneSpec(pictures=(plain(120, 120, 125), red_car_at_night())),
+        SceneSpec(pictures=(green_field_at_noon(),)),
+        SceneSpec(shown=("EXIT 3", "Departures"), pictures=(plain(235, 235, 235),)),
+        SceneSpec(said=("할머니가 빨간 모자를 샀다", "강아지는 밤에 짖는다")),
+    ),
+)
+KITCHEN = VideoSpec(
+    title="Kitchen",
+    scenes=(
+        SceneSpec(said=("We boil the noodles for three minutes",)),
+        SceneSpec(said=("My grandmother taught me this soup recipe when I was a child",)),
+        SceneSpec(said=("He could not stop crying at the funeral",)),
+        SceneSpec(said=("The law was changed last year",)),
+        SceneSpec(shown=("서울역 3번 출구",), said=("Turn left at the corner",)),
+        SceneSpec(said=("to be or not to be", "that is the question")),
+    ),
+)
+FOREIGN = VideoSpec(
+    title="Foreign",
+    scenes=(
+        SceneSpec(said=("The train leaves from platform four", "기차가 곧 출발합니다")),
+        SceneSpec(shown=("EXIT 3",), pictures=(red_car_at_night(),)),
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """What is stored, and a way to search it as its owner."""
+
+    database: TestDatabase
+    finder: Finder
+    user_id: UUID
+    other_id: UUID
+    #: Scene ids by video title, in order.
+    scenes: dict[str, list[UUID]]
+    foreign: frozenset[UUID]
+
+    def find(self, text: str, **options: object) -> Found:
+        """Search as the owner of Trip and Kitchen."""
+        request = Request(user_id=self.user_id, text=text)
+        return self.finder.find(replace(request, **options))  # type: ignore[arg-type]  # by name
+
+    def places(self, found: Found) -> list[str]:
+        """The hits as e.g. "Trip 2"."""
+        names = {
+            scene: f"{title} {place}"
+            for title, scenes in self.scenes.items()
+            for place, scene in enumerate(scenes)
+        }
+        return [names[hit.evidence.scene_id] for hit, _ in found.hits]
+
+
+@pytest.fixture(scope="session")
+def models() -> QueryEncoders:
+    """The offline profile's models."""
+    return load("offline")
+
+
+@pytest.fixture
+def make_finder(api_database: Database, models: QueryEncoders) -> Callable[[str], Finder]:
+    """A finder over an index version."""
+
+    def make(version: str) -> Finder:
+        return Finder(api_database, Encoders(models), index_version=version)
+
+    return make
+
+
+@pytest.fixture
+def library(
+    database: TestDatabase,
+    worker_database: Database,
+    models: QueryEncoders,
+    make_finder: Callable[[str], Finder],
+    user_id: UUID,
+) -> Library:
+    """Two videos of one user, one of another."""
+    other_id = uuid4()
+    database.owner_rows("INSERT INTO users (id, firebase_uid) VALUES (:id, 'other')", id=other_id)
+    scenes = store(database, worker_database, models, user_id, [TRIP, KITCHEN])
+    foreign = store(database, worker_database, models, other_id, [FOREIGN])
+    return Library(
+        database=database,
+        finder=make_finder(VERSION),
+        user_id=user_id,
+        other_id=other_id,
+        scenes=scenes,
+        foreign=frozenset(foreign["Foreign"]),
+    )
