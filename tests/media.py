@@ -59,6 +59,8 @@ class ClipSpec:
     #: Clockwise rotation stored in the track header (MP4/MOV only).
     rotation_deg: int = 0
     options: tuple[tuple[str, str], ...] = ()
+    #: Of the container, e.g. ("movflags", "faststart").
+    container_options: tuple[tuple[str, str], ...] = ()
     seed: int = 7
 
     @property
@@ -75,7 +77,8 @@ def write_clip(path: Path, spec: ClipSpec | None = None, **changes: Any) -> Clip
     """Write a clip; the container follows from the suffix of `path`."""
     spec = spec or ClipSpec(**changes)
     container = _FORMATS.get(path.suffix[1:], path.suffix[1:])
-    with av.open(str(path), "w", format=container) as output:
+    options = dict(spec.container_options)
+    with av.open(str(path), "w", format=container, options=options) as output:
         _write_streams(output, container, spec)
     if spec.rotation_deg:
         rotate_track_header(path, spec.rotation_deg, spec)

@@ -50,12 +50,10 @@ def restrict(*, readable: Iterable[Path], listable: Iterable[Path]) -> bool:
         _allow(libc, ruleset, path, _READ_FILE, _READ_FILE | _READ_DIR | _EXECUTE)
     for path in listable:
         _allow(libc, ruleset, path, 0, _READ_DIR)
-    restricted = (
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-        and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0
-    )
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    failed = bool(libc.syscall(_RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
-    return restricted
+    return not failed
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: Path, on_file: int, on_folder: int) -> None:

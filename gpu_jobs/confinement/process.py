@@ -59,7 +59,7 @@ def confine(
     _limit(memory_bytes=memory_bytes, cpu_s=cpu_s, file_bytes=file_bytes)
     if platform.system() != "Linux":
         return
-    if len(os.listdir("/proc/self/task")) > 1:
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
         raise RuntimeError("more than one thread: the others would stay unconfined")
     _leave_namespaces()
     _die_with(parent)

@@ -146,9 +146,9 @@ def build(machine: _Machine, pid: int) -> bytes:
     for number in (_CLONE3, _OPENAT2):
         code += _when(number, [_refuse(errno.ENOSYS)])
     code += _when(machine.clone, _unless_bits(0, _CLONE_THREAD, present=True))
-    for number, argument in ((machine.open, 1), (machine.openat, 2)):
-        if number is not None:
-            code += _when(number, _unless_bits(argument, _WRITING, present=False))
+    if machine.open is not None:
+        code += _when(machine.open, _unless_bits(1, _WRITING, present=False))
+    code += _when(machine.openat, _unless_bits(2, _WRITING, present=False))
     for number in (machine.kill, machine.tgkill):
         code += _when(number, _unless_equal(0, pid))
     # Reading limits is fine; a new limit (third argument not null) is not.
@@ -181,10 +181,12 @@ def _when(number: int, body: list[bytes]) -> list[bytes]:
 
 def _unless_bits(argument: int, bits: int, *, present: bool) -> list[bytes]:
     """Allow if any of `bits` is set in an argument (or, if not `present`, if none is)."""
-    jump = (1, 0) if present else (0, 1)
-    return [_step(_LOAD, _ARGUMENTS + 8 * argument), _step(_ANY_BIT, bits, *jump)] + (
-        [_refuse(), _allow()]
-    )
+    return [
+        _step(_LOAD, _ARGUMENTS + 8 * argument),
+        _step(_ANY_BIT, bits, *((1, 0) if present else (0, 1))),
+        _refuse(),
+        _allow(),
+    ]
 
 
 def _unless_equal(argument: int, value: int) -> list[bytes]:

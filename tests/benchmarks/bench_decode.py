@@ -75,7 +75,8 @@ def _canvas(random: np.random.Generator) -> npt.NDArray[np.int16]:
     rough = random.integers(low, high + 30, (40, 64, 3)).astype(np.uint8)
     fine = random.integers(0, 60, (270, 480, 1)).astype(np.uint8)
     coarse = cv2.resize(rough, size, interpolation=cv2.INTER_CUBIC).astype(np.int16)
-    return coarse + cv2.resize(fine, size, interpolation=cv2.INTER_LINEAR)[..., None] - 30
+    texture = cv2.resize(fine, size, interpolation=cv2.INTER_LINEAR).astype(np.int16)
+    return np.asarray(coarse + texture[..., None] - 30, np.int16)
 
 
 def write_clip(path: Path, seconds: int) -> None:
