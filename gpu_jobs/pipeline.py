@@ -1,0 +1,85 @@
+"""The pipeline: what happens to an upload, in order. docs/adding-a-stage.md tells how to add a row.
+
+The media lane decodes hostile bytes in a limited child process, on CPU. The gpu lane only reads
+what the media lane made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from common import search_index
+from common.artifacts import sidecar_key
+from common.domain import IndexRows, Sidecars
+from common.ledger.endings import Indexed
+from gpu_jobs.stage import Export, Pipeline, Stage, VideoFacts
+from gpu_jobs.stages import (
+    align_merge,
+    asr_transcribe,
+    commit,
+    decode_pass,
+    embed_text,
+    faces_detect,
+    sidecar_build,
+    text_read,
+    upload_validate,
+    vision_embed_frames,
+    vision_tags,
+)
+
+
+def _sidecars(video: VideoFacts, sidecars: Sidecars) -> Iterator[Export]:
+    for sidecar in sidecars.sidecars:
+        name = sidecar_key(video.user_id, video.video_id, sidecar.scene_id)
+        yield Export(name=name, data=sidecar.json, content_type="application/json")
+
+
+def _make_searchable(video: VideoFacts, rows: IndexRows, tx: Connection) -> Indexed:
+    search_index.replace_video(tx, user_id=video.user_id, video_id=video.video_id, rows=rows)
+    return Indexed(
+        index_version=rows.index_version,
+        scene_count=len(rows.scenes),
+        duration_ms=rows.duration_ms,
+    )
+
+
+PIPELINE = Pipeline(
+    (
+        Stage(name="upload_validate", lane="media", version=1, run=upload_validate.run),
+        # One pass over the file makes these three.
+        Stage(
+            name="audio_extract",
+            lane="media",
+            version=1,
+            run=decode_pass.run,
+            part="audio_extract",
+        ),
+        Stage(
+            name="scene_detect",
+            lane="media",
+            version=1,
+            run=decode_pass.run,
+            part="scene_detect",
+        ),
+        Stage(
+            name="vision_sample_frames",
+            lane="media",
+            version=1,
+            run=decode_pass.run,
+            part="vision_sample_frames",
+        ),
+        Stage(name="asr_transcribe", lane="gpu", version=1, run=asr_transcribe.run),
+        Stage(name="align_merge", lane="gpu", version=1, run=align_merge.run),
+        Stage(name="embed_text", lane="gpu", version=1, run=embed_text.run),
+        Stage(name="vision_embed_frames", lane="gpu", version=1, run=vision_embed_frames.run),
+        Stage(name="vision_tags", lane="gpu", version=1, run=vision_tags.run),
+        Stage(name="text_read", lane="gpu", version=1, run=text_read.run),
+        Stage(name="faces_detect", lane="gpu", version=1, run=faces_detect.run),
+        Stage(
+            name="sidecar_build", lane="gpu", version=1, run=sidecar_build.run, exports=_sidecars
+        ),
+        Stage(name="commit", lane="gpu", version=1, run=commit.run, apply=_make_searchable),
+    )
+)

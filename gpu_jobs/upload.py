@@ -1,0 +1,59 @@
+"""The raw upload as local files, for the media lane alone."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import cast
+
+from common.domain import Media, MediaLimits, SubtitleFile, SubtitleFormat
+from common.errors import NotFoundError
+from common.ledger.uploads import DeclaredObject
+from common.storage import ObjectStore
+
+
+@contextmanager
+def downloaded(
+    store: ObjectStore, bucket: str, objects: Sequence[DeclaredObject], limits: MediaLimits
+) -> Iterator[Media]:
+    """Download the objects of an upload into a folder that is removed afterwards.
+
+    Each is read at the generation that was checked when it arrived.
+
+    Raises:
+        NotFoundError: the upload has no video, or an object is gone.
+        TransientError: Cloud Storage did not answer, or the disk is full.
+    """
+    with tempfile.TemporaryDirectory(prefix="heimdex-upload-") as scratch:
+        files = {
+            declared.ordinal: _download(store, bucket, declared, Path(scratch))
+            for declared in objects
+        }
+        video = next((declared for declared in objects if declared.kind == "video"), None)
+        if video is None:
+            raise NotFoundError("the upload has no video")
+        yield Media(
+            path=files[video.ordinal],
+            size_bytes=video.size_bytes,
+            content_type=video.content_type,
+            subtitles=tuple(
+                _subtitle(declared, files[declared.ordinal])
+                for declared in objects
+                if declared.kind == "subtitle"
+            ),
+            limits=limits,
+        )
+
+
+def _download(store: ObjectStore, bucket: str, declared: DeclaredObject, scratch: Path) -> Path:
+    path = scratch / f"{declared.kind}{declared.ordinal}{PurePosixPath(declared.name).suffix}"
+    store.download(bucket, declared.name, path, generation=declared.generation)
+    return path
+
+
+def _subtitle(declared: DeclaredObject, path: Path) -> SubtitleFile:
+    # The API lets no other suffix be declared.
+    suffix = cast(SubtitleFormat, path.suffix.removeprefix("."))
+    return SubtitleFile(path=path, format=suffix, language=declared.language)
