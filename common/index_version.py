@@ -1,0 +1,87 @@
+"""What made an index: models, revisions and preprocessing, as one short name.
+
+Every vector row carries the index version that made it, and a query is encoded by the models of
+the version it searches. Anything that changes a vector or a score changes the manifest here, and
+so builds a new version beside the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID, uuid5
+
+from common.errors import ConfigError
+
+#: Namespace of scene ids; a constant of this project, never to be changed.
+_SCENES: Final = UUID("5f0c7f5e-6a57-5d0c-9a39-2b1d1d6d0c7e")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """One model of an index."""
+
+    #: What it is for: "text", "image", "tags", "screen_text", "speech" or "faces".
+    role: str
+    name: str
+    #: SHA-256 of the weights (of several files: joined by "+"), or "" for what is code.
+    sha256: str = ""
+    #: Length of its vectors, or 0.
+    dimensions: int = 0
+    #: Version of everything around the weights; raise it when the output changes.
+    preprocessing: int = 1
+
+
+#: The models of each profile. `cpu` and `gpu` arrive with the model registry.
+MANIFESTS: Final[Mapping[str, tuple[ModelRecord, ...]]] = MappingProxyType(
+    {
+        "offline": (
+            ModelRecord(
+                role="text",
+                name="all-MiniLM-L6-v2",
+                sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                dimensions=1024,
+            ),
+            ModelRecord(role="image", name="colour-and-light", dimensions=1152),
+            ModelRecord(role="tags", name="colour-and-light-tags"),
+            ModelRecord(
+                role="screen_text",
+                name="rapidocr-ppocr-v6-small",
+                sha256="090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
+                "+6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+            ),
+        ),
+    }
+)
+
+
+def index_version(profile: str) -> str:
+    """The name of the index that a profile builds and searches.
+
+    Returns:
+        The profile and 12 hex digits of its manifest's hash, e.g. "offline-0123456789ab".
+
+    Raises:
+        ConfigError: the profile is not available.
+    """
+    if profile not in MANIFESTS:
+        raise ConfigError(f"profile {profile!r} arrives with the model registry; use 'offline'")
+    manifest = [asdict(record) for record in MANIFESTS[profile]]
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return f"{profile}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
+
+
+def scene_id(video_id: UUID, generation: int, index_version: str, ordinal: int) -> UUID:
+    """The id of a scene: the same for every attempt, another for every upload and index.
+
+    Args:
+        video_id: of the video.
+        generation: of its object in Cloud Storage.
+        index_version: that the scene belongs to.
+        ordinal: of the scene, from 0.
+    """
+    return uuid5(_SCENES, f"{video_id}/{generation}/{index_version}/{ordinal}")
