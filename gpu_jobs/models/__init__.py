@@ -1,0 +1,126 @@
+"""The models of the gpu lane, loaded once per worker and kept warm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from common.encoders import TextEncoder, minilm
+from common.errors import ConfigError
+from gpu_jobs.models.colour import ColourFrames, ColourTagger
+from gpu_jobs.models.screen_text import RapidOcrReader, ReadLine
+
+__all__ = ["ImageEncoder", "Models", "OfflineModels", "ReadLine", "Tagger", "TextReader", "load"]
+
+
+class ImageEncoder(Protocol):
+    """Frames to vectors."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+
+    def encode(self, jpegs: Sequence[bytes]) -> npt.NDArray[np.float32]:
+        """(n, 1152) float32, L2-normalised, one row per JPEG."""
+
+
+class Tagger(Protocol):
+    """Vectors of frames to tag scores."""
+
+    @property
+    def name(self) -> str:
+        """Of the model and its vocabulary."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Keys of the tags, in the order of the scores."""
+
+    def score(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(n, 1152) vectors to (n, len(tags)) scores, calibrated to 0–1."""
+
+
+class TextReader(Protocol):
+    """Pictures to lines of text."""
+
+    @property
+    def name(self) -> str:
+        """Of the models."""
+
+    def read(self, picture: npt.NDArray[np.uint8]) -> tuple[ReadLine, ...]:
+        """(height, width, 3) RGB to lines from top to bottom."""
+
+
+class Models(Protocol):
+    """What the stages of the gpu lane may use. Parts load when first used."""
+
+    @property
+    def text(self) -> TextEncoder:
+        """Transcripts to dense vectors."""
+
+    @property
+    def image(self) -> ImageEncoder:
+        """Frames to vectors."""
+
+    @property
+    def tagger(self) -> Tagger:
+        """Frames' vectors to tags."""
+
+    @property
+    def ocr(self) -> TextReader:
+        """Pictures to on-screen text."""
+
+    @property
+    def speech_note(self) -> str:
+        """Why there is no speech model, as a code for the record."""
+
+    @property
+    def faces_note(self) -> str:
+        """Why there is no face model, as a code for the record."""
+
+
+class OfflineModels:
+    """The offline profile: nothing is downloaded; no speech and no face model."""
+
+    #: Subtitles are the transcript.
+    speech = None
+    speech_note = "profile_has_no_speech_model"
+    faces = None
+    faces_note = "profile_has_no_face_model"
+
+    @cached_property
+    def text(self) -> TextEncoder:
+        """all-MiniLM-L6-v2 in NumPy; abstains on Hangul."""
+        return minilm.load()
+
+    @cached_property
+    def image(self) -> ImageEncoder:
+        """The colour-and-light space."""
+        return ColourFrames()
+
+    @cached_property
+    def tagger(self) -> Tagger:
+        """Tags of colour and light."""
+        return ColourTagger()
+
+    @cached_property
+    def ocr(self) -> TextReader:
+        """RapidOCR: Latin, Chinese and Japanese, no Hangul."""
+        return RapidOcrReader()
+
+
+def load(profile: str) -> Models:
+    """The models of a profile; each part loads when first used and stays.
+
+    Args:
+        profile: "offline"; "cpu" and "gpu" arrive with the model registry.
+
+    Raises:
+        ConfigError: the profile is not available.
+    """
+    if profile != "offline":
+        raise ConfigError(f"profile {profile!r} arrives with the model registry; use 'offline'")
+    return OfflineModels()
