@@ -1,0 +1,89 @@
+"""What the stages found, regrouped by scene; the sidecar and the index rows are made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from common.domain import (
+    FaceObservation,
+    Faces,
+    Frame,
+    FrameVectors,
+    SampledFrames,
+    Scene,
+    Scenes,
+    SceneTranscript,
+    SceneTranscripts,
+    ScreenText,
+    Tag,
+    Tags,
+    TextLine,
+    TextVectors,
+)
+from common.errors import ContractError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SceneParts:
+    """Everything that is known of one scene."""
+
+    scene: Scene
+    transcript: SceneTranscript
+    #: (1024,) float32, or None if nothing said could be embedded.
+    text_vector: npt.NDArray[np.float32] | None
+    frames: tuple[Frame, ...]
+    #: (n_frames, 1152) float32.
+    frame_vectors: npt.NDArray[np.float32]
+    tags: tuple[Tag, ...]
+    screen_text: tuple[TextLine, ...]
+    faces: tuple[FaceObservation, ...] = ()
+
+    @property
+    def best_frame_ms(self) -> int:
+        """Time of the sharpest frame, the earliest of equals; the scene's start without frames."""
+        if not self.frames:
+            return self.scene.start_ms
+        return min(self.frames, key=lambda frame: (-frame.sharpness, frame.time_ms)).time_ms
+
+
+def split(
+    *,
+    scenes: Scenes,
+    transcripts: SceneTranscripts,
+    text: TextVectors,
+    frames: SampledFrames,
+    vectors: FrameVectors,
+    tags: Tags,
+    screen: ScreenText,
+    faces: Faces | None = None,
+) -> tuple[SceneParts, ...]:
+    """Regroup by scene, in scene order.
+
+    Raises:
+        ContractError: the stages disagree on the number of scenes, frames or vectors.
+    """
+    if len(vectors.vectors) != len(frames.frames):
+        raise ContractError("artifact_corrupt", "as many frame vectors as frames expected")
+    if [t.ordinal for t in transcripts.scenes] != [s.ordinal for s in scenes.scenes]:
+        raise ContractError("artifact_corrupt", "as many transcripts as scenes expected")
+    if len(text.ordinals) != len(text.dense):
+        raise ContractError("artifact_corrupt", "as many text vectors as ordinals expected")
+    dense = dict(zip(text.ordinals, text.dense, strict=True))
+    homes = np.array([frame.scene_ordinal for frame in frames.frames], dtype=np.int64)
+    observations = faces.observations if faces else ()
+    return tuple(
+        SceneParts(
+            scene=scene,
+            transcript=transcript,
+            text_vector=dense.get(scene.ordinal),
+            frames=tuple(f for f in frames.frames if f.scene_ordinal == scene.ordinal),
+            frame_vectors=vectors.vectors[homes == scene.ordinal],
+            tags=tuple(t for t in tags.tags if t.ordinal == scene.ordinal),
+            screen_text=tuple(t for t in screen.lines if t.scene_ordinal == scene.ordinal),
+            faces=tuple(f for f in observations if f.scene_ordinal == scene.ordinal),
+        )
+        for scene, transcript in zip(scenes.scenes, transcripts.scenes, strict=True)
+    )
