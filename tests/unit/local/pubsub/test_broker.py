@@ -82,6 +82,20 @@ def test_acknowledging_after_the_deadline_has_no_effect() -> None:
     assert work.backlog(WORK) == 0
 
 
+def test_old_ack_id_does_not_touch_the_new_delivery() -> None:
+    """After redelivery only the latest ack id counts, for acknowledging as for failing."""
+    clock = Clock()
+    work = with_work(broker(clock))
+    publish(work, b"x")
+    [old] = work.pull(WORK, 1)
+    clock.now_s += 10
+    [new] = work.pull(WORK, 1)
+    work.acknowledge(WORK, [old.ack_id])
+    work.modify_deadline(WORK, [old.ack_id], 0)
+    assert work.leased(WORK, [old.ack_id, new.ack_id]) == 1
+    assert work.pull(WORK, 1) == []
+
+
 def test_extending_moves_the_deadline() -> None:
     """A lease can be prolonged again and again, counted from the call."""
     clock = Clock()
