@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy
 
 from common.database import Database
 from common.encoders import QueryEncoders, load
 from functions.search.encoding import Encoders
 from functions.search.finder import Finder, Found
 from functions.search.model import Request
-from tests.conftest import TestDatabase
+from local.postgres import Postgres
+from tests.conftest import _TEMPLATE, TestDatabase
 from tests.library import (
     VERSION,
     SceneSpec,
@@ -60,6 +63,7 @@ class Library:
     """What is stored, and a way to search it as its owner."""
 
     database: TestDatabase
+    api: Database
     finder: Finder
     user_id: UUID
     other_id: UUID
@@ -88,34 +92,48 @@ def models() -> QueryEncoders:
     return load("offline")
 
 
-@pytest.fixture
-def make_finder(api_database: Database, models: QueryEncoders) -> Callable[[str], Finder]:
-    """A finder over an index version."""
+@contextmanager
+def _copied(postgres: Postgres, template: str) -> Iterator[TestDatabase]:
+    name = f"library_{uuid4().hex}"
+    postgres.create_database(name, template=template)
+    owner = sqlalchemy.create_engine(postgres.url(name), poolclass=sqlalchemy.NullPool)
+    yield TestDatabase(postgres=postgres, name=name, owner=owner)
+    postgres.drop_database(name)
 
-    def make(version: str) -> Finder:
-        return Finder(api_database, Encoders(models), index_version=version)
 
-    return make
+@pytest.fixture(scope="session")
+def shared_library(postgres: Postgres, models: QueryEncoders) -> Iterator[Library]:
+    """Two videos of one user, one of another; for tests that change nothing."""
+    with _copied(postgres, _TEMPLATE) as database:
+        user_id, other_id = uuid4(), uuid4()
+        for user in (user_id, other_id):
+            database.owner_rows(
+                "INSERT INTO users (id, firebase_uid) VALUES (:id, :uid)", id=user, uid=str(user)
+            )
+        worker, api = database.as_role("heimdex_worker"), database.as_role("heimdex_api")
+        scenes = store(database, worker, models, user_id, [TRIP, KITCHEN])
+        foreign = store(database, worker, models, other_id, [FOREIGN])
+        worker.close()
+        yield Library(
+            database=database,
+            api=api,
+            finder=Finder(api, Encoders(models), index_version=VERSION),
+            user_id=user_id,
+            other_id=other_id,
+            scenes=scenes,
+            foreign=frozenset(foreign["Foreign"]),
+        )
+        api.close()
 
 
 @pytest.fixture
 def library(
-    database: TestDatabase,
-    worker_database: Database,
-    models: QueryEncoders,
-    make_finder: Callable[[str], Finder],
-    user_id: UUID,
-) -> Library:
-    """Two videos of one user, one of another."""
-    other_id = uuid4()
-    database.owner_rows("INSERT INTO users (id, firebase_uid) VALUES (:id, 'other')", id=other_id)
-    scenes = store(database, worker_database, models, user_id, [TRIP, KITCHEN])
-    foreign = store(database, worker_database, models, other_id, [FOREIGN])
-    return Library(
-        database=database,
-        finder=make_finder(VERSION),
-        user_id=user_id,
-        other_id=other_id,
-        scenes=scenes,
-        foreign=frozenset(foreign["Foreign"]),
-    )
+    shared_library: Library, postgres: Postgres, models: QueryEncoders
+) -> Iterator[Library]:
+    """A copy of the library for a test that changes it."""
+    shared_library.api.close()  # a template must not be in use; the pool opens again by itself
+    with _copied(postgres, shared_library.database.name) as database:
+        api = database.as_role("heimdex_api")
+        finder = Finder(api, Encoders(models), index_version=VERSION)
+        yield replace(shared_library, database=database, api=api, finder=finder)
+        api.close()
