@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 Picture = npt.NDArray[np.uint8]
 
-_AUDIO_CODECS = {"webm": "libopus", "avi": "libmp3lame", "matroska": "libopus"}
+#: PCM in AVI, because the delay of an MP3 encoder moves the first picture there.
+_AUDIO_CODECS = {"webm": "libopus", "avi": "pcm_s16le", "matroska": "libopus"}
 _VIDEO_CODECS = {"webm": "libvpx", "avi": "mpeg4"}
 _FORMATS = {"mkv": "matroska", "m4v": "mp4"}
 
@@ -90,7 +91,9 @@ def paint(spec: ClipSpec, time_ms: float) -> Picture:
     ends = np.cumsum(spec.shots_ms)
     shot = min(int(np.searchsorted(ends, time_ms, side="right")), len(ends) - 1)
     canvas = _canvas(spec, shot)
-    shift = int((time_ms - (ends[shot] - spec.shots_ms[shot])) / 1000 * 8) % 32
+    # There and back again: a jump would be a cut.
+    travelled = int((time_ms - (ends[shot] - spec.shots_ms[shot])) / 1000 * 8) % 64
+    shift = min(travelled, 64 - travelled)
     return np.ascontiguousarray(canvas[: spec.height_px, shift : shift + spec.width_px])
 
 

@@ -56,6 +56,8 @@ def _probe_opened(opened: Any, container: Container, limits: MediaLimits) -> Pro
     if scan.frame is None:
         code = "too_many_decode_errors" if scan.video_packets else "truncated"
         raise InputError(code, f"no picture in {scan.video_packets} packets")
+    if container is Container.AVI:
+        declared_ms = max(declared_ms, _avi_duration_ms(video, limits))
     if not is_complete(scan.end_ms, declared_ms):
         raise InputError("truncated", f"{scan.end_ms} of {declared_ms} ms")
     return Probe(
@@ -65,6 +67,13 @@ def _probe_opened(opened: Any, container: Container, limits: MediaLimits) -> Pro
         audio=_audio(audio) if audio is not None else None,
         subtitles=tuple(_subtitle(stream) for stream in texts),
     )
+
+
+def _avi_duration_ms(stream: Any, limits: MediaLimits) -> int:
+    """By the header's count of frames: without its index, FFmpeg goes by the file's size."""
+    declared_ms = int(stream.frames * 1000 / (stream.average_rate or 1))
+    # Some recorders leave nonsense there.
+    return declared_ms if declared_ms <= limits.max_duration_ms else 0
 
 
 def _check_size(width_px: int, height_px: int, limits: MediaLimits) -> None:
