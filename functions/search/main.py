@@ -18,7 +18,7 @@ from functions.search.services import SearchServices
 #: Encoded once at start, so that the first search finds everything warm.
 _WARM_UP = "a red car at night"
 
-log.configure()
+log.configure("search")
 _settings = config.load()
 _database = Database.connect(_settings)
 _encoders = Encoders(encoders.load(_settings.profile))
