@@ -14,7 +14,8 @@ from uuid import UUID
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from common.config import Settings
 from common.effects import effect as named_effect
@@ -90,8 +91,13 @@ class Database:
                     return
                 with named_effect(effect):
                     connection.commit()
-        except (OperationalError, InterfaceError) as error:
+        except DBAPIError as error:
+            if not _is_lost(error):
+                raise
             raise TransientError(detail=f"database: {type(error.orig).__name__}") from error
+        except (ConnectionError, PoolTimeoutError) as error:
+            # pg8000 lets the socket's own errors through when the server goes away.
+            raise TransientError(detail=f"database: {type(error).__name__}") from error
 
 
 def engine(settings: Settings) -> Engine:
@@ -112,6 +118,15 @@ def engine(settings: Settings) -> Engine:
         options["creator"] = _cloud_sql_creator(settings)
         return sqlalchemy.create_engine("postgresql+pg8000://", **options)
     raise ConfigError("HEIMDEX_DATABASE_URL or HEIMDEX_CLOUD_SQL_INSTANCE must be set")
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether the connection failed, or the server ended it or refuses it for now."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    fields = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    # Untranslated severity, https://www.postgresql.org/docs/17/protocol-error-fields.html
+    return isinstance(fields, dict) and fields.get("V") in ("FATAL", "PANIC")
 
 
 def _cloud_sql_creator(settings: Settings) -> Any:

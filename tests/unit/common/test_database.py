@@ -13,6 +13,7 @@ from common.errors import TransientError
 from tests.conftest import TestDatabase, settings
 
 _COUNT = text("SELECT count(*) FROM users")
+_TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
 
 
 def test_a_tenant_sees_only_its_own_rows(api_database: Database, user_id: UUID) -> None:
@@ -70,6 +71,35 @@ def test_an_unreachable_database_is_transient() -> None:
     )
     with pytest.raises(TransientError), database.tenant(uuid4()):
         pass
+
+
+def test_a_lost_connection_is_transient(
+    api_database: Database, database: TestDatabase, user_id: UUID
+) -> None:
+    """Though pg8000 reports it in several ways; afterwards the pool connects anew."""
+
+    def lose_the_connection() -> None:
+        with api_database.tenant(user_id) as tx:
+            database.postgres.execute(_TERMINATE.format(name=database.name))
+            tx.execute(_COUNT)
+
+    with pytest.raises(TransientError):
+        lose_the_connection()
+    with api_database.tenant(user_id) as tx:
+        assert tx.execute(_COUNT).scalar_one() == 1
+
+
+def test_a_server_that_refuses_connections_is_transient(
+    api_database: Database, database: TestDatabase, user_id: UUID
+) -> None:
+    """As it does while it starts or stops, or has no connection left."""
+    refuse = f'ALTER DATABASE "{database.name}" WITH ALLOW_CONNECTIONS'
+    database.postgres.execute(f"{refuse} false")
+    with pytest.raises(TransientError), api_database.tenant(user_id):
+        pass
+    database.postgres.execute(f"{refuse} true")
+    with api_database.tenant(user_id) as tx:
+        assert tx.execute(_COUNT).scalar_one() == 1
 
 
 def test_every_tenant_table_forces_row_level_security(database: TestDatabase) -> None:
