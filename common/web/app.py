@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import time
-import traceback
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import flask
 from werkzeug.exceptions import HTTPException
@@ -21,12 +20,17 @@ from common.web.language import preferred
 from common.web.pages import PageTokens
 from common.web.problem import MEDIA_TYPE, RETRY_AFTER_S, problem_of
 from common.web.routes import Authenticate, Route, RouteTable
-from common.web.trace import trace_of
+from common.web.trace import Trace, trace_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ServicesT = TypeVar("ServicesT")
 
 #: No request needs more: files go to Cloud Storage, not through here.
 MAX_BODY_BYTES = 64 * 1024
+#: Where the request's trace is in its WSGI environment.
+_TRACE = "heimdex.trace"
 #: Cloud Run's own limit for HTTP/1 requests; what is read and thrown away before refusing.
 _MAX_DRAINED_BYTES = 32 * 1024 * 1024
 
@@ -69,6 +73,7 @@ def create_app(
             view_func=_view(dispatcher, route),
             methods=[route.method],
         )
+    app.wsgi_app = _traced(app.wsgi_app)  # type: ignore[method-assign, assignment]  # Flask's own idiom
     app.before_request(_begin)
     app.after_request(_finisher(settings.cors_origins))
     app.register_error_handler(Exception, _refuse)
@@ -116,9 +121,25 @@ def _view(dispatcher: Dispatcher[ServicesT], route: Route) -> Callable[..., flas
     return view
 
 
+def _traced(inner: WSGIApplication) -> WSGIApplication:
+    """Give every request a trace, which all its log lines carry."""
+
+    def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        trace = trace_of(environ.get("HTTP_TRACEPARENT"))
+        environ[_TRACE] = trace
+        with log.bound(traceparent=trace.traceparent, request_id=trace.request_id):
+            return inner(environ, start_response)
+
+    return traced
+
+
+def _trace() -> Trace:
+    trace: Trace = flask.request.environ[_TRACE]
+    return trace
+
+
 def _begin() -> None:
-    """Name the request, and refuse a body that is too large even where none is read."""
-    flask.g.trace = trace_of(flask.request.headers.get("traceparent"))
+    """Refuse a body that is too large even where none is read."""
     flask.g.started_s = time.monotonic()
     if (flask.request.content_length or 0) > MAX_BODY_BYTES:
         raise InputError("request_too_large")
@@ -126,7 +147,7 @@ def _begin() -> None:
 
 def _finisher(origins: tuple[str, ...]) -> Callable[[flask.Response], flask.Response]:
     def finish(response: flask.Response) -> flask.Response:
-        secure(response, request_id=flask.g.trace.request_id)
+        secure(response, request_id=_trace().request_id)
         allow_origin(response, flask.request, origins=origins)
         _log(response)
         return response
@@ -143,19 +164,7 @@ def _log(response: flask.Response) -> None:
         route=rule.rule if rule is not None else "",
         status=response.status_code,
         code=flask.g.get("code", ""),
-        request_id=flask.g.trace.request_id,
         duration_ms=round((time.monotonic() - flask.g.started_s) * 1000),
-    )
-
-
-def _log_crash(error: Exception) -> None:
-    """Say where it happened, but not the message: it may quote what a user wrote."""
-    log.event(
-        "http.crashed",
-        severity="ERROR",
-        error=type(error).__name__,
-        stack="".join(traceback.format_tb(error.__traceback__)),
-        request_id=flask.g.trace.request_id,
     )
 
 
@@ -163,9 +172,9 @@ def _refuse(error: Exception) -> flask.Response:
     """Any exception as a problem document."""
     known = _known(error)
     if known.code == "internal":
-        _log_crash(error)
+        log.event("http.crashed", severity="ERROR", error=error)
     language = preferred(flask.request.headers.get("Accept-Language"))
-    problem = problem_of(known, language=language, request_id=flask.g.trace.request_id)
+    problem = problem_of(known, language=language, request_id=_trace().request_id)
     flask.g.code = problem.code
     response = flask.Response(problem.model_dump_json(), problem.status, mimetype=MEDIA_TYPE)
     response.headers["Content-Language"] = language

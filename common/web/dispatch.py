@@ -88,31 +88,35 @@ class Dispatcher(Generic[ServicesT]):
         if route.body is not None:
             inputs["body"] = parse_body(route.body, request.get_data(), mimetype=request.mimetype)
         if principal is not None and isinstance(query, PageQuery) and "page" in route.inputs:
-            scope = _scope(route, principal, query)
+            scope = _scope(route, principal, query, inputs.get("body"))
             inputs["page"] = self.page_tokens.page(
                 scope, size=query.page_size, token=query.page_token
             )
         return inputs
 
 
-def _scope(route: Route, principal: Principal, query: PageQuery) -> PageScope:
+def _scope(route: Route, principal: Principal, query: PageQuery, body: object) -> PageScope:
     return PageScope(
         user_id=principal.user_id,
         route=f"{route.method} {flask.request.path}",
-        parameters=query.model_dump_json(exclude=_PAGING),
+        parameters=query.model_dump_json(exclude=_PAGING) + _canonical(body),
     )
+
+
+def _canonical(body: object) -> str:
+    """What a body means, however it was written."""
+    return body.model_dump_json() if isinstance(body, BodyModel) else ""
 
 
 def _attempt(route: Route, principal: Principal, inputs: Mapping[str, object]) -> Attempt | None:
     key = flask.request.headers.get(idempotency.HEADER)
-    if route.method != "POST" or key is None:
+    if not route.takes_key or key is None:
         return None
-    body = inputs.get("body")
     return idempotency.attempt(
         principal.user_id,
         key,
         route=f"{route.method} {flask.request.full_path}",
-        body=body.model_dump_json() if isinstance(body, BodyModel) else "",
+        body=_canonical(inputs.get("body")),
     )
 
 

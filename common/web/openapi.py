@@ -20,6 +20,15 @@ Json: TypeAlias = dict[str, Any]
 
 _REF = "#/components/schemas/{model}"
 _BEARER = "firebase"
+_HEADERS = {
+    "Accept-Language": "`ko` or `en`: the language of `detail` in problems.",
+    idempotency.HEADER: (
+        "A value of your choice. The same request with the same key has one effect, and gets the "
+        "same answer for 24 hours."
+    ),
+    "If-None-Match": "The ETag you have; the answer is 304 if nothing changed.",
+    "If-Match": "The ETag you have; refused if it changed since.",
+}
 
 
 def document(routes: Iterable[Route], *, title: str, version: str, description: str) -> Json:
@@ -43,6 +52,8 @@ def document(routes: Iterable[Route], *, title: str, version: str, description: 
         "paths": paths,
         "components": {
             "schemas": schemas.components,
+            "responses": _problem_components(listed, schemas.answer(Problem)),
+            "parameters": {name: _header(name, text) for name, text in _HEADERS.items()},
             "securitySchemes": {
                 _BEARER: {
                     "type": "http",
@@ -110,7 +121,7 @@ def _operation(route: Route, schemas: _Schemas) -> Json:
             "required": any(field.is_required() for field in route.body.model_fields.values()),
             "content": {"application/json": {"schema": schemas.request(route.body)}},
         }
-    operation["responses"] = {**_success(route, schemas), **_problems(route, schemas)}
+    operation["responses"] = {**_success(route, schemas), **_problems(route)}
     operation["security"] = [{_BEARER: []}] if route.authenticated else []
     return operation
 
@@ -144,26 +155,24 @@ def _query_parameters(route: Route, schemas: _Schemas) -> list[Json]:
 
 
 def _headers(route: Route) -> list[Json]:
-    texts = {"Accept-Language": "`ko` or `en`: the language of `detail` in problems."}
-    if route.method == "POST" and route.effect:
-        texts[idempotency.HEADER] = (
-            "A value of your choice. The same request with the same key has one effect, and gets "
-            "the same answer for 24 hours."
-        )
+    names = ["Accept-Language"]
+    if route.takes_key:
+        names.append(idempotency.HEADER)
     if route.conditional:
-        texts["If-None-Match"] = "The ETag you have; the answer is 304 if nothing changed."
+        names.append("If-None-Match")
     if "if_match" in route.inputs:
-        texts["If-Match"] = "The ETag you have; refused if it changed since."
-    return [
-        {
-            "name": name,
-            "in": "header",
-            "required": False,
-            "description": description,
-            "schema": {"type": "string"},
-        }
-        for name, description in texts.items()
-    ]
+        names.append("If-Match")
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def _header(name: str, description: str) -> Json:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+    }
 
 
 def _success(route: Route, schemas: _Schemas) -> Json:
@@ -181,22 +190,40 @@ def _success(route: Route, schemas: _Schemas) -> Json:
     return answers
 
 
-def _problems(route: Route, schemas: _Schemas) -> Json:
-    """The route's codes by their status."""
-    by_status: dict[int, list[str]] = {}
-    for code in route.codes:
-        by_status.setdefault(CODES[code].status, []).append(code)
+def _problems(route: Route) -> Json:
+    """How the route's codes are answered, by their status."""
     return {
-        str(status): {
-            "description": ", ".join(f"`{code}`" for code in codes),
-            "content": {MEDIA_TYPE: {"schema": _narrowed(schemas.answer(Problem), codes)}},
-        }
-        for status, codes in sorted(by_status.items())
+        str(status): {"$ref": f"#/components/responses/{_problem_name(codes)}"}
+        for status, codes in _by_status(route).items()
     }
 
 
-def _narrowed(problem: Json, codes: Sequence[str]) -> Json:
-    return {"allOf": [problem, {"properties": {"code": {"enum": list(codes)}}}]}
+def _problem_components(routes: Sequence[Route], problem: Json) -> Json:
+    """An answer for every set of codes that some route gives with one status."""
+    sets = {codes: None for route in routes for codes in _by_status(route).values()}
+    return {
+        _problem_name(codes): {
+            "description": ", ".join(f"`{code}`" for code in codes),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"allOf": [problem, {"properties": {"code": {"enum": list(codes)}}}]}
+                }
+            },
+        }
+        for codes in sorted(sets)
+    }
+
+
+def _by_status(route: Route) -> dict[int, tuple[str, ...]]:
+    statuses = sorted({CODES[code].status for code in route.codes})
+    return {
+        status: tuple(code for code in route.codes if CODES[code].status == status)
+        for status in statuses
+    }
+
+
+def _problem_name(codes: Sequence[str]) -> str:
+    return ".".join(codes)
 
 
 def _first_paragraph(docstring: str) -> str:

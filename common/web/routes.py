@@ -140,6 +140,11 @@ class Route:
         return "principal" in self.inputs
 
     @property
+    def takes_key(self) -> bool:
+        """Whether Idempotency-Key has a meaning."""
+        return self.method == "POST" and self.effect is not None
+
+    @property
     def codes(self) -> tuple[str, ...]:
         """Every error code this route can answer with, sorted."""
         codes = {"invalid_request", "internal", "request_too_large", *self.errors}
@@ -287,8 +292,8 @@ def _check(route: Route) -> None:
         raise TypeError(f"{route.name}: path parameters without a keyword: {missing}")
     if unknown := set(route.errors) - set(CODES):
         raise TypeError(f"{route.name}: unknown error codes {unknown}")
-    if route.method != "GET" and "tx" not in route.inputs:
-        raise TypeError(f"{route.name}: what writes needs a transaction")
+    if route.effect is not None and "tx" not in route.inputs:
+        raise TypeError(f"{route.name}: an effect needs a transaction")
     if "tx" in route.inputs and not route.authenticated:
         raise TypeError(f"{route.name}: a transaction needs a principal")
     if "page" in route.inputs and not (

@@ -86,7 +86,7 @@ def parse_query(model: type[QueryT], arguments: MultiDict[str, str]) -> QueryT:
                 [field_problem(name, "repeated", "Give this once.", "한 번만 지정해 주세요.")]
             )
     try:
-        return model.model_validate_strings(values, strict=True)
+        return model.model_validate(values)
     except ValidationError as error:
         raise InvalidRequestError(_fields(error)) from error
 

@@ -13,7 +13,7 @@ from functions.api.routes import routes
 from functions.api.services import Api
 from functions.api.signing import LazySigner
 
-log.configure()
+log.configure("api")
 _settings = config.load()
 _database = Database.connect(_settings)
 _app = create_app(
