@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 
 from common.errors import ConfigError, PermanentError
 
@@ -29,14 +30,15 @@ RECOGNISER: Final = (
     "PP-OCRv6_rec_small.onnx",
     "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
 )
-#: Longest side at which text is looked for; it is read at full size. Measured on 1280 x 720 with
-#: lines of 16 to 48 px on 2 cores: the same lines at 640, 736 and 960 px and at RapidOCR's default,
-#: in 0.2, 0.25, 0.29 and 0.6 s with text, 0.07, 0.07, 0.17 and 0.58 s without.
-_DETECTION_PX: Final = 736
+#: Longest side at which text is looked for; it is read at full size. Measured on slides of
+#: 1280 x 720 with lines of 16 to 48 px: the same lines at 640, 736 and 960 px and at RapidOCR's
+#: default, which takes three times as long; on 25 drawn frames 3.2 s of CPU at 640, 4.0 at 736.
+_DETECTION_PX: Final = 640
 #: Lines below are guesses, and what Hangul turns into.
 _MIN_CONFIDENCE: Final = 0.6
-#: A single character is read off textures too easily.
-_MIN_CONFIDENCE_ALONE: Final = 0.9
+#: The same for lines of few different letters ("1", "mm"), which are read off edges and textures.
+_MIN_CONFIDENCE_SHORT: Final = 0.9
+_SHORT_LETTERS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +63,13 @@ class RapidOcrReader:
         Raises:
             ConfigError: the wheel is missing or carries other models.
         """
-        directory = _wheel_models()
         # Heavy (OpenCV), so only a process that reads text pays for it.
+        from omegaconf import OmegaConf
         from rapidocr import RapidOCR
 
-        self._engine: Any = RapidOCR(
+        directory = _wheel_models()
+        engine: Any = RapidOCR(
             params={
-                # With explicit paths RapidOCR has no reason to download.
-                "Det.model_path": str(_verified(directory, *DETECTOR)),
-                "Rec.model_path": str(_verified(directory, *RECOGNISER)),
                 "Det.limit_type": "max",
                 "Det.limit_side_len": _DETECTION_PX,
                 # Video is upright; the classifier of rotated lines costs time and finds none.
@@ -77,10 +77,16 @@ class RapidOcrReader:
                 "Global.text_score": _MIN_CONFIDENCE,
                 # It warns about every picture without text.
                 "Global.log_level": "critical",
-                "EngineConfig.onnxruntime.intra_op_num_threads": _cores(),
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             }
         )
+        # With sessions of our own RapidOCR has no reason to look for files or to download.
+        sessions = {
+            "Det": {"session": _session(directory, *DETECTOR)},
+            "Rec": {"session": _session(directory, *RECOGNISER)},
+        }
+        own = OmegaConf.create(sessions, flags={"allow_objects": True})
+        engine.cfg = OmegaConf.merge(own, engine.cfg)
+        self._engine = engine
 
     def read(self, picture: npt.NDArray[np.uint8]) -> tuple[ReadLine, ...]:
         """Read the text in a picture.
@@ -113,9 +119,9 @@ class RapidOcrReader:
 
 
 def _is_text(text: str, confidence: float) -> bool:
-    letters = sum(char.isalnum() for char in text)
-    needed = _MIN_CONFIDENCE if letters > 1 else _MIN_CONFIDENCE_ALONE
-    return letters > 0 and confidence >= needed
+    letters = {char for char in text.casefold() if char.isalnum()}
+    short = len(letters) <= _SHORT_LETTERS
+    return bool(letters) and confidence >= (_MIN_CONFIDENCE_SHORT if short else _MIN_CONFIDENCE)
 
 
 def _box(
@@ -142,12 +148,23 @@ def _wheel_models() -> Path:
     return Path(spec.origin).parent / "models"
 
 
-def _verified(directory: Path, name: str, sha256: str) -> Path:
-    path = directory / name
+def _session(directory: Path, name: str, sha256: str) -> onnxruntime.InferenceSession:
+    model = _verified(directory, name, sha256)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _cores()
+    options.inter_op_num_threads = 1
+    # Spinning threads double the CPU time, and the wall time where cores are shared (measured).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Pictures come in many shapes, for each of which the arena would keep memory.
+    options.enable_cpu_mem_arena = False
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _verified(directory: Path, name: str, sha256: str) -> bytes:
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        model = (directory / name).read_bytes()
     except OSError as error:
         raise ConfigError(f"{name} is not in the rapidocr wheel") from error
-    if found != sha256:
+    if (found := hashlib.sha256(model).hexdigest()) != sha256:
         raise ConfigError(f"{name}: sha256 {found}, expected {sha256}")
-    return path
+    return model

@@ -64,6 +64,24 @@ def test_hangul_is_not_read_as_something_else() -> None:
     assert RapidOcrReader().read(np.asarray(image)) == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "confidence", "kept"),
+    [
+        ("Exit B2", 0.61, True),
+        ("出口", 0.95, True),
+        ("出口", 0.7, False),
+        ("1", 0.8, False),
+        ("7", 0.97, True),
+        ("mmm", 0.66, False),
+        ("■ ·", 0.99, False),
+        ("", 1.0, False),
+    ],
+)
+def test_short_lines_need_more_confidence(text: str, confidence: float, kept: bool) -> None:
+    """What is easily read off an edge counts only when the reader is sure."""
+    assert screen_text._is_text(text, confidence) is kept
+
+
 def _syllable(draw: ImageDraw.ImageDraw, x: float, y: float, size: float, kind: int) -> None:
     """Draw 이, 나, 다 or 미."""
     white, half = (255, 255, 255), size * 0.5
