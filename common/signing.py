@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from google.auth import credentials as google_credentials
 from google.auth import impersonated_credentials
-from google.cloud import storage
+from google.cloud.storage import Client
 
 from common.errors import ConfigError
 from common.storage_errors import translated
@@ -54,7 +54,7 @@ class UrlSigner:
         endpoint: scheme and host of the URLs, as clients reach them.
     """
 
-    def __init__(self, client: storage.Client, signers: Signers, endpoint: str) -> None:
+    def __init__(self, client: Client, signers: Signers, endpoint: str) -> None:
         self._client = client
         self._upload = cache(signers.upload)
         self._download = cache(signers.download)

@@ -17,7 +17,7 @@ import google.auth
 import google_crc32c
 from google.api_core import exceptions as api_errors
 from google.api_core.client_options import ClientOptions
-from google.cloud import storage
+from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from common.config import Settings
@@ -81,7 +81,7 @@ class ObjectStore:
 
     def __init__(
         self,
-        client: storage.Client,
+        client: Client,
         *,
         signers: Signers,
         public_endpoint: str = GOOGLE_ENDPOINT,
@@ -102,9 +102,7 @@ class ObjectStore:
             credentials, _ = google.auth.default(scopes=SCOPES)
         options = ClientOptions(api_endpoint=settings.storage_endpoint or None)
         return cls(
-            storage.Client(
-                project=settings.project, credentials=credentials, client_options=options
-            ),
+            Client(project=settings.project, credentials=credentials, client_options=options),
             signers=Signers(
                 upload=lambda: impersonated(credentials, settings.upload_signer),
                 download=lambda: impersonated(credentials, settings.download_signer),
@@ -274,7 +272,7 @@ class _CheckedFile:
         return self._file.write(data)
 
 
-def _check(blob: storage.Blob, checksum: google_crc32c.Checksum) -> None:
+def _check(blob: Blob, checksum: google_crc32c.Checksum) -> None:
     computed = base64.b64encode(checksum.digest()).decode()
     if blob.crc32c != computed:
         raise TransientError(
@@ -287,7 +285,7 @@ def _is(info: ObjectInfo, data: bytes) -> bool:
     return info.size_bytes == len(data) and info.crc32c == crc32c
 
 
-def _info(blob: storage.Blob) -> ObjectInfo:
+def _info(blob: Blob) -> ObjectInfo:
     return ObjectInfo(
         bucket=blob.bucket.name,
         name=blob.name,

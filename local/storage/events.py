@@ -115,6 +115,11 @@ class Events:
         (count,) = self._state.rows.execute("SELECT count(*) FROM events").fetchone()
         return int(count)
 
+    async def delivered(self) -> None:
+        """Wait until no event is under way any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def start(self) -> None:
         """Start with what an earlier process left undelivered."""
         timeout = aiohttp.ClientTimeout(total=_ANSWER_TIMEOUT_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +85,19 @@ class StorageServer:
         if self._service is None:
             raise RuntimeError("the server is not started")
         return self._service.events.pending()
+
+    def wait_delivered(self, timeout_s: float) -> bool:
+        """Wait until every event has been delivered; whether that happened in time."""
+        if self._served is None or self._service is None:
+            raise RuntimeError("the server is not started")
+        delivered = self._service.events.delivered()
+        waiting = asyncio.run_coroutine_threadsafe(delivered, self._served.loop)
+        try:
+            waiting.result(timeout_s)
+        except TimeoutError:
+            waiting.cancel()
+            return False
+        return True
 
     def start(self) -> None:
         """Open the state and serve. Raises OSError if the port is taken."""
