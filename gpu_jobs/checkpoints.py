@@ -10,7 +10,7 @@ from common.artifacts import artifact_key, decode, digest, encode
 from common.domain import Lease
 from common.errors import ContractError, NotFoundError
 from common.ledger.stages import FinishedStage, StageRecord
-from common.storage import ObjectStore
+from common.ports import Objects
 from gpu_jobs.hold import Hold
 from gpu_jobs.stage import Stage
 
@@ -28,7 +28,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self, store: ObjectStore, bucket: str, lease: Lease, records: Mapping[str, StageRecord]
+        self, store: Objects, bucket: str, lease: Lease, records: Mapping[str, StageRecord]
     ) -> None:
         self._store = store
         self._bucket = bucket

@@ -16,7 +16,7 @@ from common.errors import TransientError
 from common.ledger.endings import Endings
 from common.ledger.stages import StagePlan, Stages
 from common.ledger.uploads import Uploads
-from common.storage import ObjectStore
+from common.ports import Objects
 from gpu_jobs.checkpoints import Checkpoints
 from gpu_jobs.hold import Hold
 from gpu_jobs.stage import Pipeline, Stage, VideoFacts
@@ -48,7 +48,7 @@ class Tools:
     stages: Stages
     endings: Endings
     uploads: Uploads
-    store: ObjectStore
+    store: Objects
     uploads_bucket: str
     artifacts_bucket: str
     sandbox: Sandbox

@@ -11,12 +11,12 @@ from typing import cast
 from common.domain import Media, MediaLimits, SubtitleFile, SubtitleFormat
 from common.errors import NotFoundError
 from common.ledger.uploads import DeclaredObject
-from common.storage import ObjectStore
+from common.ports import Objects
 
 
 @contextmanager
 def downloaded(
-    store: ObjectStore, bucket: str, objects: Sequence[DeclaredObject], limits: MediaLimits
+    store: Objects, bucket: str, objects: Sequence[DeclaredObject], limits: MediaLimits
 ) -> Iterator[Media]:
     """Download the objects of an upload into a folder that is removed afterwards.
 
@@ -47,7 +47,7 @@ def downloaded(
         )
 
 
-def _download(store: ObjectStore, bucket: str, declared: DeclaredObject, scratch: Path) -> Path:
+def _download(store: Objects, bucket: str, declared: DeclaredObject, scratch: Path) -> Path:
     path = scratch / f"{declared.kind}{declared.ordinal}{PurePosixPath(declared.name).suffix}"
     store.download(bucket, declared.name, path, generation=declared.generation)
     return path

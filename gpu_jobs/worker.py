@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from common import log
-from common.bus import Bus, Received
+from common.bus import Received
 from common.domain import Lane, Lease
 from common.errors import (
     ConfigError,
@@ -22,6 +22,7 @@ from common.ledger.claims import Claims
 from common.ledger.endings import Endings
 from common.ledger.outbox import Outbox
 from common.messages import DEAD_LETTER_TOPIC, RunReady, decode
+from common.ports import Messages
 from gpu_jobs.hold import Hold, StopRequested
 from gpu_jobs.runner import Runner
 
@@ -35,7 +36,7 @@ _PAUSE_S: Final = 1.0
 class Ports:
     """What the worker talks to."""
 
-    bus: Bus
+    bus: Messages
     claims: Claims
     endings: Endings
     outbox: Outbox

@@ -7,14 +7,14 @@ does. So a message may be sent twice, but never lost and never sent about what d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
 from common.database import Database
 from common.messages import Message, encode
+from common.ports import Publisher
 
 _WRITE = text("""
     INSERT INTO outbox (user_id, id, topic, payload, traceparent)
@@ -27,15 +27,6 @@ _READ = text("""
 _MARK = text("""
     UPDATE outbox SET published_at = clock_timestamp() WHERE user_id = :user_id AND id = :id
 """)
-
-
-class Publisher(Protocol):
-    """The part of `common.bus.Bus` that sends."""
-
-    def publish(
-        self, topic: str, data: bytes, attributes: Mapping[str, str], *, effect: str
-    ) -> str:
-        """Send one message and return its id once Pub/Sub has it."""
 
 
 def write(tx: Connection, user_id: UUID, topic: str, message: Message, *, traceparent: str) -> UUID:

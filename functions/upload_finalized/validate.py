@@ -1,0 +1,78 @@
+"""From the data of an object-finalize event to what the ledger needs; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from common.errors import ContractError
+from common.ledger.uploads import StoredObject
+
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+#: The names that the API makes (`common.videos.uploads`).
+_NAME: Final = re.compile(
+    rf"(?:videos/(?P<user>{_UUID})/(?P<video>{_UUID})"
+    rf"|subtitles/(?P<subtitle_user>{_UUID})/(?P<subtitle_video>{_UUID})/[0-9]{{1,4}})"
+    r"\.[a-z0-9]{1,8}"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadAccepted:
+    """An object under a name that the API makes."""
+
+    user_id: UUID
+    video_id: UUID
+    stored: StoredObject
+
+
+class _StorageObjectData(BaseModel):
+    """The part of google.events.cloud.storage.v1.StorageObjectData that matters."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+
+    bucket: str
+    name: str
+    # Sent as strings: they are 64-bit.
+    generation: int = Field(gt=0)
+    size: int = Field(ge=0)
+    content_type: str = ""
+    crc32c: str = ""
+
+
+def read_event(data: object, *, bucket: str) -> UploadAccepted | None:
+    """Read the data of an event; None for an object that is no part of an upload.
+
+    Args:
+        data: of the CloudEvent.
+        bucket: of uploads.
+
+    Raises:
+        ContractError: `message_invalid`; this is not an event of that bucket.
+    """
+    try:
+        found = _StorageObjectData.model_validate(data)
+    except ValidationError as error:
+        detail = f"StorageObjectData: {error.error_count()} errors"
+        raise ContractError("message_invalid", detail) from error
+    if found.bucket != bucket:
+        raise ContractError("message_invalid", f"event of bucket {found.bucket}, not {bucket}")
+    matched = _NAME.fullmatch(found.name)
+    if matched is None:
+        return None
+    return UploadAccepted(
+        user_id=UUID(matched["user"] or matched["subtitle_user"]),
+        video_id=UUID(matched["video"] or matched["subtitle_video"]),
+        stored=StoredObject(
+            name=found.name,
+            generation=found.generation,
+            size_bytes=found.size,
+            content_type=found.content_type,
+            crc32c=found.crc32c,
+        ),
+    )
