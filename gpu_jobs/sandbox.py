@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import math
 import os
 import selectors
@@ -23,14 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
-from common import artifacts
+from common import artifacts, log
 from common.domain import Media
 from common.errors import ContractError, HeimdexError, InputError, TransientError
 from gpu_jobs import sandbox_call
 
 T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 #: The callback is called at least this often, so that it can stop the call by raising.
 _TICK_S: Final = 1.0
@@ -60,7 +57,8 @@ def call(
         inputs: keyword arguments; values are dataclasses of `common.domain`.
         result: class of the result, a dataclass that the artifact codec knows.
         on_progress: called with the share done, 0–1, and at least once a second with the last
-            one; the function is given `progress`. If it raises, the child is killed.
+            one. If it raises, the child is killed. The function reports it if it takes
+            `progress`.
 
     Raises:
         InputError: the code that the function answered with; `decode_budget_exceeded` if time or
@@ -71,7 +69,6 @@ def call(
         function=function,
         media=media,
         arguments=tuple(_argument(name, value) for name, value in inputs.items()),
-        wants_progress=on_progress is not None,
         parent=os.getpid(),
     )
     with (
@@ -207,11 +204,12 @@ def _read_answer(child: _Child, answer: BinaryIO, result: type[T], *, in_time: b
     if in_time and code == sandbox_call.EXIT_DONE:
         return _decode(answer, result)
     error = _failure(child, answer, in_time=in_time)
-    logger.warning(
-        "child process ended with %s (exit %s): %s",
-        error.code,
-        code,
-        child.stderr.decode(errors="replace"),
+    log.event(
+        "sandbox.ended",
+        severity="WARNING",
+        code=error.code,
+        exit_code=code,
+        stderr=child.stderr.decode(errors="replace"),
     )
     raise error
 

@@ -55,11 +55,9 @@ class Argument:
 class Request:
     """One call, as the child reads it from its standard input."""
 
-    #: "package.module:function"
+    #: "package.module:function"; `progress` is given to it if it asks for that.
     function: str
     media: Media
     arguments: tuple[Argument, ...]
-    #: Whether the function takes `progress`.
-    wants_progress: bool
     #: Process id of the parent.
     parent: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import inspect
 import json
 import math
 import os
@@ -32,9 +33,9 @@ def main(answer_fd: int, progress_fd: int) -> int:
     try:
         request = artifacts.decode(sandbox_call.Request, sys.stdin.buffer.read())
         _confine(request)
-        arguments = _arguments(request, progress_fd)
         module, _, name = request.function.partition(":")
         function = getattr(importlib.import_module(module), name)
+        arguments = _arguments(request, inspect.signature(function), progress_fd)
     except Exception:  # noqa: BLE001 - a main; the parent is told by the exit code
         traceback.print_exc()
         return sandbox_call.EXIT_UNPREPARED
@@ -70,13 +71,17 @@ def _confine(request: sandbox_call.Request) -> None:
     )
 
 
-def _arguments(request: sandbox_call.Request, progress_fd: int) -> dict[str, Any]:
+def _arguments(
+    request: sandbox_call.Request, signature: inspect.Signature, progress_fd: int
+) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         argument.name: artifacts.decode(getattr(common.domain, argument.type), argument.data)
         for argument in request.arguments
     }
-    if request.wants_progress:
+    if "progress" in signature.parameters:
         arguments["progress"] = lambda share: os.write(progress_fd, f"{share:.4f}\n".encode())
+    # A call that cannot be made is our fault; found out later, the file would be blamed for it.
+    signature.bind(request.media, **arguments)
     return arguments
 
 

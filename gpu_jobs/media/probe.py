@@ -47,7 +47,7 @@ def is_complete(found_ms: int, declared_ms: int) -> bool:
 def _probe_opened(opened: Any, container: Container, limits: MediaLimits) -> Probe:
     video = source.video_stream(opened)
     _check_size(video.codec_context.width, video.codec_context.height, limits)
-    declared_ms = (opened.duration or 0) * 1000 // av.time_base
+    declared_ms = _declared_ms(opened, video, container, limits)
     if declared_ms > limits.max_duration_ms + _LIMIT_SLACK_MS:
         raise InputError("duration_too_long", f"{declared_ms} ms declared")
     audio, texts = source.audio_stream(opened), source.text_streams(opened)
@@ -56,8 +56,6 @@ def _probe_opened(opened: Any, container: Container, limits: MediaLimits) -> Pro
     if scan.frame is None:
         code = "too_many_decode_errors" if scan.video_packets else "truncated"
         raise InputError(code, f"no picture in {scan.video_packets} packets")
-    if container is Container.AVI:
-        declared_ms = max(declared_ms, _avi_duration_ms(video, limits))
     if not is_complete(scan.end_ms, declared_ms):
         raise InputError("truncated", f"{scan.end_ms} of {declared_ms} ms")
     return Probe(
@@ -69,11 +67,18 @@ def _probe_opened(opened: Any, container: Container, limits: MediaLimits) -> Pro
     )
 
 
-def _avi_duration_ms(stream: Any, limits: MediaLimits) -> int:
-    """By the header's count of frames: without its index, FFmpeg goes by the file's size."""
-    declared_ms = int(stream.frames * 1000 / (stream.average_rate or 1))
-    # Some recorders leave nonsense there.
-    return declared_ms if declared_ms <= limits.max_duration_ms else 0
+def _declared_ms(opened: Any, video: Any, container: Container, limits: MediaLimits) -> int:
+    """Duration by the container's own account, from media time 0; 0 if it gives none."""
+    declared_ms = (opened.duration or 0) * 1000 // av.time_base
+    if container is Container.MATROSKA:
+        # Counted from timestamp 0, wherever the first packet is.
+        return max(0, declared_ms - round(source.start_offset(opened) * 1000))
+    if container is Container.AVI:
+        # Without its index FFmpeg goes by the file's size, so ask the header's count of frames too.
+        counted_ms = int(video.frames * 1000 / (video.average_rate or 1))
+        # Some recorders leave nonsense there.
+        return max(declared_ms, counted_ms if counted_ms <= limits.max_duration_ms else 0)
+    return int(declared_ms)
 
 
 def _check_size(width_px: int, height_px: int, limits: MediaLimits) -> None:

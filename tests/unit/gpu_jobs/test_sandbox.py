@@ -191,10 +191,11 @@ def test_a_script_cannot_pull_in_its_sibling(tmp_path: Path) -> None:
     assert call("open_unguarded", media(tmp_path / "canary.mkv")) == "6 frames"
 
 
-def test_a_child_that_cannot_start_is_tried_again(tmp_path: Path) -> None:
-    """A missing function is our fault, not the file's."""
+@pytest.mark.parametrize("name", ["no_such_function", "echo"])
+def test_a_call_that_cannot_be_made_is_not_the_files_fault(tmp_path: Path, name: str) -> None:
+    """A missing function or argument is a fault of ours, to be tried again."""
     with pytest.raises(TransientError) as raised:
-        call("no_such_function", media(tmp_path / "m"))
+        call(name, media(tmp_path / "m"))
     assert raised.value.code == "stage_failed"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -81,6 +82,45 @@ def test_cuts_are_exact_with_a_variable_frame_rate(tmp_path: Path) -> None:
     assert_sound(result)
     assert starts(result) == [0, 2000, 3500]
     assert {frame.time_ms for frame in result.vision_sample_frames.frames} <= set(times)
+
+
+def test_times_count_from_the_start_of_the_media(tmp_path: Path) -> None:
+    """A file whose timestamps begin at 5 s begins at 0, as in a player."""
+    path = tmp_path / "a.mkv"
+    times = tuple(range(5000, 9000, 40))
+    write_clip(path, shots_ms=(7000, 2000), times_ms=times, audio_codec="none")
+    result = decode(path)
+    assert_sound(result)
+    assert starts(result) == [0, 2000]
+    assert result.scene_detect.duration_ms == 4000
+
+
+def test_reordered_frames_keep_their_times(tmp_path: Path) -> None:
+    """B-frames and open GOPs, as the web has them, shift no cut."""
+    path = tmp_path / "a.mp4"
+    options = (("preset", "fast"), ("bf", "4"), ("g", "250"), ("x264-params", "open-gop=1"))
+    write_clip(path, shots_ms=(1500, 1700, 1100), options=options, audio_codec="none")
+    assert starts(decode(path)) == [0, 1500, 3200]
+
+
+def test_dimensions_may_change_in_mid_stream(tmp_path: Path) -> None:
+    """A stream that changes its size is read to its end."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as output:
+        stream = output.add_mux_stream("mjpeg", width=320, height=180)
+        stream.time_base = Fraction(1, 1000)
+        for index in range(60):
+            size = (320, 180) if index < 30 else (160, 240)
+            drawn = paint(ClipSpec(shots_ms=(1200, 1200), width_px=size[0], height_px=size[1]), 0)
+            _, jpeg = cv2.imencode(".jpg", drawn)
+            packet = av.Packet(jpeg.tobytes())
+            packet.stream, packet.time_base = stream, Fraction(1, 1000)
+            packet.pts = packet.dts = index * 40
+            packet.is_keyframe = True
+            output.mux(packet)
+    result = decode(path)
+    assert_sound(result)
+    assert result.scene_detect.duration_ms == pytest.approx(2400, abs=45)
 
 
 def test_cuts_are_those_of_pyscenedetect(tmp_path: Path) -> None:
