@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 from common.domain import Lane
 from common.ledger.policy import LeasePolicy
 from common.ledger.states import RUN_TRANSITIONS, VIDEO_TRANSITIONS
-from common.ledger.uploads import StoredObject
+from common.ledger.uploads import Arrival, StoredObject, Uploads
 from tests.conftest import TestDatabase
+from tests.fakes import FileStore
 
 #: Long leases and no pauses: tests let time pass by moving the ledger's times.
 POLICY = LeasePolicy(lease_s=60.0, max_attempts=5, retry_backoff_s=10.0)
@@ -176,3 +177,23 @@ CREATE TRIGGER note AFTER UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION note_tran
 --;
 CREATE TRIGGER note AFTER UPDATE ON videos FOR EACH ROW EXECUTE FUNCTION note_transition()
 """
+
+
+def stand_upload(rig_store: FileStore, database: TestDatabase, user_id: UUID) -> Upload:
+    """An upload whose object is stored, but not yet taken into the ledger."""
+    upload = declare(database, user_id)
+    info = rig_store.put("uploads", upload.video_name, b"a video".ljust(100, b"."), "video/mp4")
+    database.owner_rows(
+        "UPDATE upload_objects SET crc32c = :crc32c WHERE video_id = :id",
+        crc32c=info.crc32c,
+        id=upload.video_id,
+    )
+    return upload
+
+
+def take_stored(rig_store: FileStore, uploads: Uploads, upload: Upload) -> Arrival:
+    """Finalize a stored upload as the event's function does."""
+    info = rig_store.stat("uploads", upload.video_name)
+    assert info is not None
+    stored = upload.stored_video(generation=info.generation, crc32c=info.crc32c)
+    return uploads.finalize(upload.user_id, upload.video_id, stored)
