@@ -8,7 +8,6 @@ from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
 
 from common.errors import ContractError
 from common.ledger.uploads import StoredObject
@@ -34,14 +33,14 @@ class UploadAccepted:
 class _StorageObjectData(BaseModel):
     """The part of google.events.cloud.storage.v1.StorageObjectData that matters."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     bucket: str
     name: str
     # Sent as strings: they are 64-bit.
     generation: int = Field(gt=0)
     size: int = Field(ge=0)
-    content_type: str = ""
+    content_type: str = Field(default="", alias="contentType")
     crc32c: str = ""
 
 
