@@ -6,7 +6,7 @@ import threading
 
 from common import log
 from common.bus import Bus
-from common.errors import TransientError
+from common.errors import HeimdexError
 
 
 class Scheduler:
@@ -37,5 +37,5 @@ class Scheduler:
         while not self._stopped.wait(self._interval_s):
             try:
                 self._bus.publish("heimdex-sweep", b"{}", {}, effect="sweep.ring")
-            except TransientError as error:
+            except HeimdexError as error:
                 log.event("sweep.ring_failed", severity="WARNING", code=error.code)
