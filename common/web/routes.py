@@ -19,7 +19,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -29,6 +29,9 @@ from common.web.conditions import IfMatch
 from common.web.language import Language
 from common.web.models import BodyModel, PageQuery, QueryModel, ResponseModel
 from common.web.pages import Page
+from common.web.principal import Authenticate, Principal, RequestHeaders
+
+__all__ = ["Authenticate", "Principal", "Reply", "RequestHeaders", "Route", "RouteTable"]
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 ServicesT = TypeVar("ServicesT")
@@ -36,37 +39,6 @@ HandlerT = TypeVar("HandlerT", bound=Callable[..., object])
 ModelT = TypeVar("ModelT", bound=ResponseModel)
 
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
-
-
-class Principal(Protocol):
-    """Who asks, from a verified token."""
-
-    @property
-    def user_id(self) -> UUID:
-        """Our id of the user: the tenant."""
-
-    @property
-    def firebase_uid(self) -> str:
-        """Firebase's id of the user."""
-
-
-class RequestHeaders(Protocol):
-    """Headers that may repeat, such as `flask.request.headers`."""
-
-    def getlist(self, key: str, /) -> list[str]:
-        """All values of a header, whatever the case of its name."""
-
-
-class Authenticate(Protocol):
-    """Turns a request's headers into a principal."""
-
-    def __call__(self, headers: RequestHeaders, *, check_revoked: bool) -> Principal:
-        """Verify the Authorization header.
-
-        Raises:
-            AuthError: there is none, or its token does not verify.
-            TransientError: it cannot be verified now.
-        """
 
 
 #: What a handler may ask for besides body, query and path parameters.

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from common.videos import catalog, users
 from common.web.models import ResponseModel
 from common.web.routes import Principal, RouteTable
+from functions.api.declarations import MAX_SUBTITLE_BYTES, MAX_SUBTITLES
 from functions.api.services import Api
-from functions.api.uploads import MAX_SUBTITLE_BYTES, MAX_SUBTITLES
 
 routes: RouteTable[Api] = RouteTable()
 
