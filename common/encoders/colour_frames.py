@@ -56,7 +56,8 @@ _BOXES: Final = (
         saturation=(0.06, 0.22),
         chroma_floor=(0.03, 0.045),
     ),
-    _Box(name="blue", hue=(231, 282), lightness=(0.26, 0.75), saturation=(0.15, 9)),
+    _Box(name="blue", hue=(231, 282), lightness=(0.38, 0.75), saturation=(0.15, 9)),
+    _Box(name="blue", hue=(240, 282), lightness=(0.24, 0.40), saturation=(0.36, 9)),
     _Box(name="blue", hue=(222, 270), lightness=(0.70, 9), saturation=(0.08, 9)),
     _Box(
         name="navy",
@@ -94,9 +95,9 @@ _WHITE_IN_THE_DARK: Final = _Box(name="white", lightness=(0.66, 9), saturation=(
 _DARK_LIGHTNESS: Final = 0.40
 _WITHOUT_HUE: Final = frozenset({"black", "grey", "white"})
 #: Share of the picture → presence, for colours that are seldom there by chance …
-_RARE: Final = ((0.003, 0.01, 0.025, 0.06, 0.25, 0.60), (-1.0, -0.4, 0.4, 0.75, 0.92, 1.0))
+_RARE: Final = ((0.003, 0.01, 0.025, 0.06, 0.25, 1.0), (-1.0, -0.4, 0.4, 0.75, 0.9, 1.0))
 #: … and for those that most pictures have somewhere.
-_COMMON: Final = ((0.01, 0.03, 0.06, 0.10, 0.30, 0.70), (-1.0, -0.4, 0.1, 0.4, 0.85, 1.0))
+_COMMON: Final = ((0.01, 0.03, 0.06, 0.10, 0.30, 1.0), (-1.0, -0.4, 0.1, 0.4, 0.8, 1.0))
 _COMMON_COLOURS: Final = frozenset({"black", "grey", "white", "brown", "beige"})
 
 _TO_LMS: Final = np.array(
@@ -240,20 +241,36 @@ def _light(pixels: _Pixels, *, white_share: float) -> dict[str, float]:
 
 
 def _sunset(pixels: _Pixels, mean: float, contrast: float) -> float:
-    """A glow of red to yellow across the upper part, uneven, over something darker."""
+    """A glow of red to yellow across the upper part that darkens below or sweeps across the sky."""
     glow = _warm(pixels)
     sky, land = max(len(glow) * 2 // 3, 1), max(len(glow) // 4, 1)
     fall = float(pixels.lightness[:sky].mean() - pixels.lightness[-land:].mean())
-    return min(
-        _ramp(float(glow[:sky].mean()), (0.10, -1.0), (0.25, 0.0), (0.45, 0.7), (0.70, 1.0)),
+    darkening = min(
         _ramp(contrast, (0.03, -1.0), (0.07, 0.0), (0.12, 1.0)),
         _ramp(fall, (-0.05, -1.0), (0.04, 0.0), (0.15, 1.0)),
-        _ramp(mean, (0.20, -1.0), (0.30, 0.6), (0.72, 1.0), (0.85, -1.0)),
+    )
+    sweeping = _ramp(_sweep(pixels), (0.045, -1.0), (0.065, 0.2), (0.11, 1.0))
+    return min(
+        _ramp(float(glow[:sky].mean()), (0.10, -1.0), (0.25, 0.0), (0.45, 0.7), (0.70, 1.0)),
+        max(darkening, sweeping),
+        _ramp(mean, (0.20, -1.0), (0.30, 0.6), (0.84, 1.0), (0.92, -1.0)),
     )
 
 
+def _sweep(pixels: _Pixels) -> float:
+    """How far the colour travels from the top to two thirds down, in OKLab."""
+    hue = np.radians(pixels.hue_deg)
+    lab = np.stack(
+        [pixels.lightness, pixels.chroma * np.cos(hue), pixels.chroma * np.sin(hue)], axis=-1
+    )
+    rows = lab.mean(axis=1)
+    band = max(len(rows) // 6, 1)
+    middle = rows[len(rows) * 2 // 3 - band : max(len(rows) * 2 // 3, 1)]
+    return float(np.linalg.norm(rows[:band].mean(axis=0) - middle.mean(axis=0)))
+
+
 def _warm(pixels: _Pixels) -> Floats:
-    box = _Box(name="warm", hue=(10, 95), lightness=(0.45, 0.95), saturation=(0.13, 9))
+    box = _Box(name="warm", hue=(10, 84), lightness=(0.45, 0.95), saturation=(0.13, 9))
     return _membership(pixels, box)
 
 

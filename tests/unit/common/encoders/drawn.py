@@ -71,6 +71,13 @@ def sunset(rng: np.random.Generator) -> Picture:
     return _finish(rng, draw)
 
 
+def glow(rng: np.random.Generator) -> Picture:
+    """The sky of a sunset alone, from orange to gold, with a pale sun."""
+    draw = _canvas(rng, ((250, 112, 36), (242, 92, 60)), (253, 192, 86))
+    _disc(draw, rng.uniform(80, 400), rng.uniform(80, 180), 22, (250, 226, 150))
+    return _finish(rng, draw)
+
+
 def slide(rng: np.random.Generator, *, dark: bool) -> Picture:
     """Bars of text on a plain page."""
     page: Rgb = (20, 20, 24) if dark else (246, 246, 244)

@@ -112,6 +112,7 @@ def test_the_right_scene_comes_first(seed: int) -> None:
     [
         ("sunset", drawn.sunset),
         ("노을", drawn.sunset),
+        ("석양", drawn.glow),
         ("night", partial(drawn.car, colour="blue", night=True)),
         ("밤", partial(drawn.car, colour="yellow", night=True)),
         ("bright", partial(drawn.wall, colour="yellow", bright=True)),
@@ -123,6 +124,13 @@ def test_light_is_seen(query: str, draw: Draw) -> None:
     """Words of light score high on pictures that have it."""
     rng = np.random.default_rng(3)
     assert min(scores(query, [draw(rng) for _ in range(10)])) > 0.6
+
+
+@pytest.mark.parametrize("colour", ["red", "orange", "yellow"])
+def test_a_warm_wall_is_no_sunset(colour: str) -> None:
+    """One warm colour all over is not a glowing sky."""
+    rng = np.random.default_rng(7)
+    assert max(scores("노을", [drawn.wall(rng, colour, bright=True) for _ in range(10)])) < 0.35
 
 
 @pytest.mark.parametrize("query", ["night", "dark", "sunset", "어두운", "red"])
