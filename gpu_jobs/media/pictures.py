@@ -49,7 +49,8 @@ class PictureTrack:
         """Decode one packet (None: flush the decoder); undecodable ones are counted."""
         if packet is not None and packet.size:
             self._packets += 1
-            self._announced_end = max(self._announced_end, self._time(packet, self._end))
+            if not packet.is_discard:
+                self._announced_end = max(self._announced_end, self._time(packet, self._end))
         try:
             frames = self._stream.decode(packet)
         except av.error.EOFError:

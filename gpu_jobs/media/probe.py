@@ -116,7 +116,8 @@ class _Scan:
             if packet.size:
                 self.video_packets += 1
             self._decode_first(packet)
-        if packet.size and packet.pts is not None:
+        # Discarded packets lie outside the edit list: decoded, but never shown.
+        if packet.size and packet.pts is not None and not packet.is_discard:
             self._note_time(packet)
 
     def _note_time(self, packet: Any) -> None:

@@ -92,7 +92,7 @@ def test_times_count_from_the_start_of_the_media(tmp_path: Path) -> None:
     result = decode(path)
     assert_sound(result)
     assert starts(result) == [0, 2000]
-    assert result.scene_detect.duration_ms == 4000
+    assert result.scene_detect.duration_ms == pytest.approx(4000, abs=10)
 
 
 def test_reordered_frames_keep_their_times(tmp_path: Path) -> None:
