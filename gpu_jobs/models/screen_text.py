@@ -39,6 +39,8 @@ _MIN_CONFIDENCE: Final = 0.6
 #: The same for lines of few different letters ("1", "mm"), which are read off edges and textures.
 _MIN_CONFIDENCE_SHORT: Final = 0.9
 _SHORT_LETTERS: Final = 3
+#: Characters that are hardly more than a stroke: the edge of a table is read as 一 with confidence.
+_STROKES: Final = frozenset("一丨ーı")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,7 @@ class RapidOcrReader:
 
 
 def _is_text(text: str, confidence: float) -> bool:
-    letters = {char for char in text.casefold() if char.isalnum()}
+    letters = {char for char in text.casefold() if char.isalnum()} - _STROKES
     short = len(letters) <= _SHORT_LETTERS
     return bool(letters) and confidence >= (_MIN_CONFIDENCE_SHORT if short else _MIN_CONFIDENCE)
 

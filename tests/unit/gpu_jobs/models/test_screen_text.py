@@ -73,6 +73,8 @@ def test_hangul_is_not_read_as_something_else() -> None:
         ("1", 0.8, False),
         ("7", 0.97, True),
         ("mmm", 0.66, False),
+        ("一", 0.99, False),
+        ("一月", 0.99, True),
         ("■ ·", 0.99, False),
         ("", 1.0, False),
     ],
