@@ -142,3 +142,12 @@ def test_a_scene_without_its_upload_has_no_preview(
     """It answers like anything that is not there."""
     database.owner_rows("DELETE FROM upload_objects")
     assert client.get(f"/v1/scenes/{playable}/preview").status_code == 404
+
+
+def test_a_scene_that_a_late_worker_left_behind_is_not_shown(
+    client: ApiClient, ledger: Ledger
+) -> None:
+    """A deleted video has no scenes, whatever rows there are."""
+    scene_id = ledger.scene(ledger.video(deleted_at=datetime.now(UTC)))
+    for path in (f"/v1/scenes/{scene_id}", f"/v1/scenes/{scene_id}/preview"):
+        assert client.get(path).status_code == 404

@@ -267,3 +267,11 @@ def test_a_body_is_bounded(client: FlaskClient, framework: FlaskClient, size: in
                 assert json.loads(answer.data)["code"] == "request_too_large"
             else:
                 assert answer.status_code != 413
+
+
+def test_an_oversized_body_is_never_held_in_memory(framework: FlaskClient) -> None:
+    """It is thrown away as it comes, so that nothing is left for the framework to collect."""
+    with framework:
+        answer = framework.post("/v1/echo", data=b"x" * 3_000_000)
+        assert answer.status_code == 413
+        assert flask.request.get_data() == b""
