@@ -61,7 +61,8 @@ def test_every_stage_is_done_and_the_scenes_cover_the_video(indexed: tuple[Clien
     """All stages of the table end, and the scenes leave no gap."""
     client, video_id = indexed
     status = client.status(video_id)
-    assert [stage["stage"] for stage in status["stages"]] == [stage.name for stage in PIPELINE.stages]
+    reported = [stage["stage"] for stage in status["stages"]]
+    assert reported == [stage.name for stage in PIPELINE.stages]
     assert {stage["state"] for stage in status["stages"]} <= {"done", "skipped"}
     scenes = client.scenes(video_id)
     assert scenes[0]["start_ms"] == 0
