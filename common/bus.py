@@ -7,10 +7,10 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from types import TracebackType
 
+import google.cloud.pubsub_v1 as pubsub_v1
 import grpc
 from google.api_core.exceptions import DeadlineExceeded
 from google.api_core.retry import Retry, if_transient_error
-from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.publisher.exceptions import MessageTooLargeError
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
+import google.cloud.pubsub_v1 as pubsub_v1
 import grpc
 import pytest
 from google.api_core.exceptions import (
@@ -22,7 +23,6 @@ from google.api_core.exceptions import (
     InvalidArgument,
     NotFound,
 )
-from google.cloud import pubsub_v1
 from google.pubsub_v1 import types
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
