@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -77,12 +78,20 @@ def _kill_worker_of(cloud: Cloud, video_id: str, lane: str) -> None:
             lane=lane,
         )
         if rows:
-            # The owner is written as host:pid:random by the worker.
-            process = psutil.Process(int(str(rows[0][0]).split(":")[1]))
-            process.send_signal(signal.SIGKILL)
+            execution = str(rows[0][0]).split("/")[0]
+            _worker_process(execution).send_signal(signal.SIGKILL)
             return
         time.sleep(0.01)
     pytest.fail(f"no worker claimed the {lane} run")
+
+
+def _worker_process(execution: str) -> psutil.Process:
+    """The process of an execution: the jobs stand-in names it by Cloud Run's own variable."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("CLOUD_RUN_EXECUTION") == execution:
+                return process
+    pytest.fail(f"no process runs {execution}")
 
 
 def _runs(cloud: Cloud, video_id: str) -> list[tuple[str, str]]:

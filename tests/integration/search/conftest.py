@@ -102,8 +102,8 @@ def _copied(postgres: Postgres, template: str) -> Iterator[TestDatabase]:
 
 
 @pytest.fixture(scope="session")
-def shared_library(postgres: Postgres, models: QueryEncoders) -> Iterator[Library]:
-    """Two videos of one user, one of another; for tests that change nothing."""
+def stored_library(postgres: Postgres, models: QueryEncoders) -> Iterator[Library]:
+    """Two videos of one user, one of another; only copied, for a template must not be in use."""
     with _copied(postgres, _TEMPLATE) as database:
         user_id, other_id = uuid4(), uuid4()
         for user in (user_id, other_id):
@@ -123,17 +123,30 @@ def shared_library(postgres: Postgres, models: QueryEncoders) -> Iterator[Librar
             scenes=scenes,
             foreign=frozenset(foreign["Foreign"]),
         )
+
+
+@contextmanager
+def _copy_of(stored: Library, postgres: Postgres, models: QueryEncoders) -> Iterator[Library]:
+    with _copied(postgres, stored.database.name) as database:
+        api = database.as_role("heimdex_api")
+        finder = Finder(api, Encoders(models), index_version=VERSION)
+        yield replace(stored, database=database, api=api, finder=finder)
         api.close()
+
+
+@pytest.fixture(scope="session")
+def shared_library(
+    stored_library: Library, postgres: Postgres, models: QueryEncoders
+) -> Iterator[Library]:
+    """A copy of the library for tests that change nothing."""
+    with _copy_of(stored_library, postgres, models) as copy:
+        yield copy
 
 
 @pytest.fixture
 def library(
-    shared_library: Library, postgres: Postgres, models: QueryEncoders
+    stored_library: Library, postgres: Postgres, models: QueryEncoders
 ) -> Iterator[Library]:
     """A copy of the library for a test that changes it."""
-    shared_library.api.close()  # a template must not be in use; the pool opens again by itself
-    with _copied(postgres, shared_library.database.name) as database:
-        api = database.as_role("heimdex_api")
-        finder = Finder(api, Encoders(models), index_version=VERSION)
-        yield replace(shared_library, database=database, api=api, finder=finder)
-        api.close()
+    with _copy_of(stored_library, postgres, models) as copy:
+        yield copy

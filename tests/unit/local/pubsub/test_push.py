@@ -172,6 +172,7 @@ def test_stop_cuts_requests_under_way(tmp_path: Path) -> None:
     """A hanging endpoint does not keep the stand-in; its message is there after a restart."""
     endpoint = Endpoint()
     endpoint.open.clear()
+    before = set(threading.enumerate())
     with endpoint.serving() as url:
         with pushing(tmp_path, url) as server:
             send(server, b"x")
@@ -182,7 +183,8 @@ def test_stop_cuts_requests_under_way(tmp_path: Path) -> None:
         endpoint.open.set()
         with PubSubServer(tmp_path, project=PROJECT) as again:
             until_empty(again)
-    assert not [t for t in threading.enumerate() if t.name.startswith("push")]
+    left = set(threading.enumerate()) - before
+    assert not [thread for thread in left if thread.name.startswith("push")]
 
 
 def test_push_without_a_policy_backs_off_like_pubsub() -> None:
