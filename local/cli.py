@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from local import present
 from local.address import CloudAddress, running_cloud
@@ -37,17 +39,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=options.json)
     command: Callable[[argparse.Namespace, Console], tuple[Any, int]] = options.command
     try:
-        with _terminated_like_ctrl_c():
+        with _interruptible():
             result, status = command(options, console)
     except KeyboardInterrupt:
         console.print("\nStopped.")
         return 130
     except (UsageError, ApiError, TimeoutError, RuntimeError, OSError) as error:
-        console.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        # Codes stand in brackets, which must not be taken for markup.
+        console.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        if options.json:
+            _print_json({"error": {"code": _code(error), "message": _message(error)}})
         return 1
     if options.json and result is not None:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        _print_json(result)
     return status
+
+
+def _print_json(result: Any) -> None:
+    sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, ApiError) else "local_error"
+
+
+def _message(error: Exception) -> str:
+    return error.message if isinstance(error, ApiError) else str(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,7 +177,7 @@ def _up(options: argparse.Namespace, console: Console) -> tuple[None, int]:
             "token": token,
         }
         if options.json:
-            print(json.dumps(facts), flush=True)
+            _print_json(facts)
         for name, value in facts.items():
             console.print(f"{name:16} {value}", soft_wrap=True, highlight=False)
         console.print("\nRunning until Ctrl-C.")
@@ -236,11 +254,16 @@ def _address(options: argparse.Namespace) -> CloudAddress:
     return address
 
 
-class _terminated_like_ctrl_c:  # reads as a statement
-    """SIGTERM ends a command the way Ctrl-C does: everything it started is stopped."""
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and SIGINT end a command the way Ctrl-C does: everything it started is stopped.
 
-    def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
+    SIGINT too, for a shell starts what it runs in the background with that signal ignored.
+    """
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, signal.default_int_handler) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

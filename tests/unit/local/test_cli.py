@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from local.cli import main
+from local.cli import main, subtitles_argument
+from local.client import ApiError
 from local.present import clock
 
 _COMMANDS = ("up", "demo", "token", "upload", "status", "search")
@@ -29,6 +31,30 @@ def test_without_a_running_cloud_the_answer_says_how_to_start_one(
     """A command that needs the cloud ends with 1 and the command that starts it."""
     assert main(["search", "sea", "--state", str(tmp_path)]) == 1
     assert "python -m local up" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_with_json_an_error_is_an_object_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Programs read the code and the message on standard output, people the same on stderr."""
+    assert main(["search", "sea", "--json", "--state", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    error = json.loads(out)["error"]
+    assert error["code"] == "local_error"
+    assert error["message"] in err
+
+
+def test_an_error_shows_its_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The brackets around the code are text, not markup."""
+
+    def refuse(state: Path) -> None:
+        raise ApiError(400, "empty_file", "The file is empty.")
+
+    monkeypatch.setattr("local.cli.running_cloud", refuse)
+    assert main(["search", "sea"]) == 1
+    assert "[empty_file, HTTP 400]" in capsys.readouterr().out
 
 
 def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,8 +86,6 @@ def test_the_language_of_subtitles(
     tmp_path: Path, name: str, suffix: str, content: str, language: str
 ) -> None:
     """It is taken from the argument, the file's name or its script, in this order."""
-    from local.cli import subtitles_argument
-
     path = tmp_path / name
     path.write_text(content)
     assert subtitles_argument(f"{path}{suffix}").language == language
