@@ -96,6 +96,11 @@ class Cloud:
         return self._address
 
     @property
+    def logs(self) -> Path:
+        """A file per function and per execution of a job."""
+        return self._directory / "logs"
+
+    @property
     def storage_faults(self) -> StorageFaults:
         """What goes wrong on purpose in Cloud Storage; settable at run time."""
         if self._buckets is None:
@@ -127,7 +132,7 @@ class Cloud:
         self._address = None
 
     def _start(self) -> CloudAddress:
-        logs = self._directory / "logs"
+        logs = self.logs
         logs.mkdir(parents=True, exist_ok=True)
         ports = dict(zip(_ROLES, free_ports(len(_ROLES)), strict=True))
 

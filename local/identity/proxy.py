@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Collection
+
+from local.serving import stop_accepting
 
 _HEAD_TIMEOUT_S = 10.0
 _REFUSED_KEPT = 1000
@@ -43,27 +46,29 @@ class ConnectProxy:
 
     async def start(self) -> None:
         """Bind and accept. Raises OSError if the port is taken."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self._server = await asyncio.start_server(self._accept, sock=self._listening)
+        self.port = self._listening.getsockname()[1]
 
     async def stop(self) -> None:
         """Stop accepting and cut open tunnels."""
+        await stop_accepting(self._listening)
         self._server.close()
         for writer in self._tunnels.values():
             writer.transport.abort()
         await asyncio.gather(*self._tunnels)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Not a coroutine: a stop must know of a connection whose task has not run yet.
+        task = asyncio.create_task(self._answer(reader, writer))
         self._tunnels[task] = writer
-        try:
-            # A client that goes away, or does not trust the authority, is no news.
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await self._serve(reader, writer)
-            await _close(writer)
-        finally:
-            del self._tunnels[task]
+        task.add_done_callback(self._tunnels.pop)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A client that goes away, or does not trust the authority, is no news.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await self._serve(reader, writer)
+        await _close(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         method, target = await asyncio.wait_for(_read_head(reader), _HEAD_TIMEOUT_S)

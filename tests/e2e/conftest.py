@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,8 +13,22 @@ import pytest
 from local.client import Client, sign_in
 from local.cloud import Cloud, started
 
+#: Of each process, when a test fails.
+_LOG_TAIL_CHARACTERS = 4_000
 #: A clip of a few seconds is indexed in a few seconds; a machine under load is slower.
 INDEX_TIMEOUT_S = 180.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the cloud's processes logged last, when a test on it fails."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("cloud")
+    if report.failed and isinstance(running, Cloud):
+        for path in sorted(running.logs.glob("*.log"), key=lambda p: p.stat().st_mtime):
+            tail = path.read_text(errors="replace")[-_LOG_TAIL_CHARACTERS:]
+            report.sections.append((f"end of {path.name}", tail))
+    return report
 
 
 @pytest.fixture(scope="session")
