@@ -28,7 +28,7 @@ from local.environment import (
 )
 from local.executions import JobSpec
 from local.front_door import FrontDoor
-from local.functions import REPOSITORY, FunctionProcess, FunctionSpec, free_ports
+from local.functions import REPOSITORY, FunctionProcess, FunctionSpec
 from local.identity import IdentityServer
 from local.jobs import JobsServer
 from local.postgres import Postgres
@@ -134,7 +134,7 @@ class Cloud:
     def _start(self) -> CloudAddress:
         logs = self.logs
         logs.mkdir(parents=True, exist_ok=True)
-        ports = dict(zip(_ROLES, free_ports(len(_ROLES)), strict=True))
+        functions = self._functions(logs)
 
         self._on_step("database")
         postgres = self._run(Postgres(self._directory / "postgres"))
@@ -142,12 +142,12 @@ class Cloud:
 
         self._on_step("the stand-ins of Google's services")
         identity = self._run(IdentityServer(self._directory / "identity", project=PROJECT))
-        buckets = self._run(self._storage(identity, ports["upload_finalized"]))
+        buckets = self._run(self._storage(identity, functions["upload_finalized"].url))
         self._buckets = buckets
         _make_buckets(buckets.url)
         pubsub = self._run(PubSubServer(self._directory / "pubsub", project=PROJECT))
         declare_topology(
-            pubsub.endpoint, project=PROJECT, start_jobs_url=_loopback(ports["start_jobs"])
+            pubsub.endpoint, project=PROJECT, start_jobs_url=functions["start_jobs"].url
         )
         environment = identity.environment() | process_environment(
             storage_url=buckets.url,
@@ -162,10 +162,10 @@ class Cloud:
         environment["HEIMDEX_RUN_ENDPOINT"] = jobs.endpoint
 
         self._on_step("functions")
-        self._start_functions(environment, postgres, ports, logs)
+        self._start_functions(functions, environment, postgres)
         front_door = self._run(
             FrontDoor(
-                {"/v1/search": _loopback(ports["search"]), "/v1": _loopback(ports["api"])},
+                {"/v1/search": functions["search"].url, "/v1": functions["api"].url},
                 port=self._port,
             )
         )
@@ -180,37 +180,37 @@ class Cloud:
             process_id=os.getpid(),
         )
 
-    def _storage(self, identity: IdentityServer, upload_finalized_port: int) -> StorageServer:
+    def _storage(self, identity: IdentityServer, upload_finalized_url: str) -> StorageServer:
         return StorageServer(
             self._directory / "storage",
             public_key_for=identity.public_key_for,
-            event_targets={UPLOADS_BUCKET: _loopback(upload_finalized_port)},
+            event_targets={UPLOADS_BUCKET: upload_finalized_url},
             cors_origins=("*",),
         )
 
+    def _functions(self, logs: Path) -> dict[str, FunctionProcess]:
+        """Every function, with its address but not started: others are told the address first."""
+        functions = {}
+        for name in _ROLES:
+            signature = "cloudevent" if name in _EVENT_FUNCTIONS else "http"
+            spec = FunctionSpec(name=name, signature=signature)
+            functions[name] = FunctionProcess(spec, logs / f"{name}.log")
+            # For what fails before they are started; then they are stopped before all else.
+            self._stack.callback(functions[name].stop)
+        return functions
+
     def _start_functions(
         self,
+        functions: Mapping[str, FunctionProcess],
         environment: Mapping[str, str],
         postgres: Postgres,
-        ports: Mapping[str, int],
-        logs: Path,
     ) -> None:
-        functions = [
-            FunctionProcess(
-                FunctionSpec(
-                    name=name,
-                    signature="cloudevent" if name in _EVENT_FUNCTIONS else "http",
-                    port=ports[name],
-                ),
-                {**environment, "HEIMDEX_DATABASE_URL": postgres.url(_DATABASE, role)},
-                logs / f"{name}.log",
-            )
-            for name, role in _ROLES.items()
-        ]
         # All at once, then wait: each takes a second or two to import.
-        for function in functions:
-            self._run(function)
-        for function in functions:
+        for name, function in functions.items():
+            self._stack.callback(function.stop)
+            database_url = postgres.url(_DATABASE, _ROLES[name])
+            function.start({**environment, "HEIMDEX_DATABASE_URL": database_url})
+        for function in functions.values():
             function.wait_ready()
 
     def _start_scheduler(self, pubsub_endpoint: str) -> None:
@@ -276,7 +276,3 @@ def _job_specs(environment: Mapping[str, str], postgres: Postgres) -> dict[str, 
         )
         for lane, max_running in _MAX_RUNNING.items()
     }
-
-
-def _loopback(port: int) -> str:
-    return f"http://127.0.0.1:{port}"

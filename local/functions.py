@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -9,13 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 10.0
+
+#: The framework's server takes a socket that listens already as systemd hands it over: as file 3,
+#: to the process named. So no other program can take the port between choosing and using it.
+#: Source: systemd.io, "sd_listen_fds"; docs.gunicorn.org, "Systemd".
+_HAND_OVER = 'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&0 </dev/null'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,63 +31,66 @@ class FunctionSpec:
     name: str
     #: "http" or "cloudevent".
     signature: str
-    port: int
 
 
 class FunctionProcess:
     """A functions-framework process.
 
+    Its port is taken at once: what connects before it serves, waits.
+
     Args:
-        spec: which function, and where it listens.
-        environment: the whole environment of the process.
+        spec: which function.
         log: file that takes its output.
     """
 
-    def __init__(self, spec: FunctionSpec, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, spec: FunctionSpec, log: Path) -> None:
         self.spec = spec
-        self._environment = environment
         self._log = log
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._port = int(self._listening.getsockname()[1])
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Base URL of the function."""
-        return f"http://127.0.0.1:{self.spec.port}"
+        return f"http://127.0.0.1:{self._port}"
 
-    def start(self) -> None:
-        """Start the process; `wait_ready` tells when it serves."""
-        with self._log.open("ab") as output:
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start the process; `wait_ready` tells when it serves.
+
+        Args:
+            environment: the whole environment of the process.
+        """
+        # From here on only the process listens: without it, connections are refused.
+        with self._listening, self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                self._command(),
+                ["/bin/sh", "-c", _HAND_OVER, "sh", *self._command()],
                 cwd=REPOSITORY,
-                env=dict(self._environment),
-                stdin=subprocess.DEVNULL,
+                env=dict(environment),
+                stdin=self._listening.fileno(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
     def wait_ready(self) -> None:
-        """Return once the process accepts connections.
+        """Return once the process answers.
 
         Raises:
-            RuntimeError: it ended or did not listen in time; the message ends with its log.
+            RuntimeError: it ended or did not answer in time; the message ends with its log.
         """
         assert self._process is not None
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
-            with socket.socket() as probe:
-                probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", self.spec.port)) == 0:
-                    return
+        while self._process.poll() is None and time.monotonic() < deadline:
+            with suppress(OSError, http.client.HTTPException):
+                return self._ask(deadline - time.monotonic())
             time.sleep(0.05)
         tail = self._log.read_text(errors="replace")[-2_000:]
         raise RuntimeError(f"function {self.spec.name} did not start; {self._log} ends:\n{tail}")
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL after a grace; also for the framework's own workers."""
+        self._listening.close()
         if self._process is None:
             return
         self._process.terminate()
@@ -92,20 +101,19 @@ class FunctionProcess:
             self._process.wait()
         self._process = None
 
+    def _ask(self, timeout_s: float) -> None:
+        """Get an answer, whatever it is; the framework gives this one without the function."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout_s)
+        try:
+            connection.request("GET", "/robots.txt")
+            connection.getresponse()
+        finally:
+            connection.close()
+
     def _command(self) -> list[str]:
         return [
             *(sys.executable, "-m", "functions_framework"),
             *("--source", f"functions/{self.spec.name}/main.py"),
             *("--target", self.spec.name),
             *("--signature-type", self.spec.signature),
-            *("--host", "127.0.0.1", "--port", str(self.spec.port)),
         ]
-
-
-def free_ports(count: int) -> list[int]:
-    """Different loopback ports that were free a moment ago."""
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

@@ -20,7 +20,9 @@ INDEX_TIMEOUT_S = 180.0
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the cloud's processes logged last, when a test on it fails."""
     report = yield
     running = getattr(item, "funcargs", {}).get("cloud")

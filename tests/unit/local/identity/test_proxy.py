@@ -166,10 +166,10 @@ def test_a_taken_port_is_an_error(server: IdentityServer, tmp_path: Path) -> Non
     """A start that cannot bind says so and leaves nothing running."""
     taken = int(server.url.rpartition(":")[2])
     second = IdentityServer(tmp_path / "second", project="heimdex-test", port=taken)
-    with pytest.raises(OSError, match="(?i)address already in use"):
+    with pytest.raises(OSError, match=r"(?i)address already in use"):
         second.start()
     second.stop()
     taken_proxy = int(server.proxy_url.rpartition(":")[2])
     third = IdentityServer(tmp_path / "third", project="heimdex-test", proxy_port=taken_proxy)
-    with pytest.raises(OSError, match="(?i)address already in use"):
+    with pytest.raises(OSError, match=r"(?i)address already in use"):
         third.start()
