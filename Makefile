@@ -85,6 +85,9 @@ lock: $(TEST_STAMP) ## Pin every requirement anew, with hashes
 	  --overrides local/requirements-overrides.in local/requirements.in -o local/requirements.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" \
+	  --overrides local/requirements-overrides.in gpu_jobs/requirements.in -o gpu_jobs/requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" \
 	  --overrides local/requirements-overrides.in tests/requirements.in -o tests/requirements.txt
 
 clean: ## Delete the virtual environment and all local state

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     uploads_bucket: str = Field(min_length=3)
     artifacts_bucket: str = Field(min_length=3)
 
+    #: Directory of the models of the cpu and gpu profiles, as `make models` fills it.
+    models_dir: str = ""
+
     #: SQLAlchemy URL; or, on Google Cloud, the instance, database and IAM user.
     database_url: str = ""
     cloud_sql_instance: str = ""

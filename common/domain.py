@@ -284,6 +284,21 @@ class SceneTranscripts:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SparseRows:
+    """Learned weights of tokens, a row per text (compressed sparse rows).
+
+    Row i owns `tokens[offsets[i]:offsets[i + 1]]` and the weights at the same places.
+    """
+
+    #: (n + 1,) int64, rising from 0.
+    offsets: npt.NDArray[np.int64]
+    #: (m,) int64, ids in the model's vocabulary; rising within a row, each once.
+    tokens: npt.NDArray[np.int64]
+    #: (m,) float32, above 0.
+    weights: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TextVectors:
     """`embed_text`: a dense vector per scene that has embeddable text."""
 
@@ -292,6 +307,8 @@ class TextVectors:
     #: (n, 1024) float32, L2-normalised; shorter models are zero-padded.
     dense: npt.NDArray[np.float32]
     model: str
+    #: The same texts as learned weights of tokens, if the model gives them.
+    sparse: SparseRows | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -388,7 +405,8 @@ class Sidecars:
 class Term:
     """A lexical index entry of one scene."""
 
-    source: Literal["transcript", "screen"]
+    #: "learned": the term is a token id of the text model, the weight what it learned.
+    source: Literal["transcript", "screen", "learned"]
     term: str
     #: Term frequency (or a learned weight).
     weight: float

@@ -170,7 +170,7 @@ CREATE INDEX scenes_by_version ON scenes (user_id, index_version);
 CREATE TABLE scene_terms (
     user_id       uuid NOT NULL,
     index_version text NOT NULL,
-    source        text NOT NULL CHECK (source IN ('transcript', 'screen')),
+    source        text NOT NULL CHECK (source IN ('transcript', 'screen', 'learned')),
     term          text NOT NULL,
     scene_id      uuid NOT NULL,
     weight        real NOT NULL,

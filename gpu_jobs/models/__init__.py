@@ -9,12 +9,25 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from common.domain import Segment
 from common.encoders import TextEncoder, minilm
 from common.errors import ConfigError
 from gpu_jobs.models.colour import ColourFrames, ColourTagger
+from gpu_jobs.models.faces import FoundFace
 from gpu_jobs.models.screen_text import RapidOcrReader, ReadLine
 
-__all__ = ["ImageEncoder", "Models", "OfflineModels", "ReadLine", "Tagger", "TextReader", "load"]
+__all__ = [
+    "FaceModel",
+    "FoundFace",
+    "ImageEncoder",
+    "Models",
+    "OfflineModels",
+    "ReadLine",
+    "SpeechModel",
+    "Tagger",
+    "TextReader",
+    "load",
+]
 
 
 class ImageEncoder(Protocol):
@@ -54,6 +67,33 @@ class TextReader(Protocol):
         """(height, width, 3) RGB to lines from top to bottom."""
 
 
+class SpeechModel(Protocol):
+    """Sound to what is said."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+
+    def transcribe(
+        self, samples: npt.NDArray[np.float32], *, hotwords: Sequence[str] = ()
+    ) -> tuple[Segment, ...]:
+        """(n,) 16 kHz mono in [-1, 1] to segments with words, ordered by start.
+
+        `hotwords` are names that are likely to be said. Silence, noise and music give none.
+        """
+
+
+class FaceModel(Protocol):
+    """Pictures to faces."""
+
+    @property
+    def name(self) -> str:
+        """Of the detector and the recogniser."""
+
+    def find(self, picture: npt.NDArray[np.uint8]) -> tuple[FoundFace, ...]:
+        """(height, width, 3) RGB to faces, largest first."""
+
+
 class Models(Protocol):
     """What the stages of the gpu lane may use. Parts load when first used."""
 
@@ -74,6 +114,14 @@ class Models(Protocol):
         """Pictures to on-screen text."""
 
     @property
+    def speech(self) -> SpeechModel | None:
+        """Sound to segments; None if the profile has no model for it."""
+
+    @property
+    def faces(self) -> FaceModel | None:
+        """Pictures to faces; None if the profile has no model, or none that is cleared."""
+
+    @property
     def speech_note(self) -> str:
         """Why there is no speech model, as a code for the record."""
 
@@ -86,9 +134,9 @@ class OfflineModels:
     """The offline profile: nothing is downloaded; no speech and no face model."""
 
     #: Subtitles are the transcript.
-    speech = None
+    speech: SpeechModel | None = None
     speech_note = "profile_has_no_speech_model"
-    faces = None
+    faces: FaceModel | None = None
     faces_note = "profile_has_no_face_model"
 
     @cached_property
