@@ -5,6 +5,8 @@ VENV ?= .venv
 STATE ?= .heimdex
 # Tests run in parallel; the machine's cores by default.
 TEST_WORKERS ?= auto
+# Which models: offline, cpu or gpu.
+PROFILE ?= offline
 # Where pip finds torch's CPU build, e.g. https://download.pytorch.org/whl/cpu (see README).
 TORCH_INDEX_URL ?=
 TORCH = torch==2.13.0
@@ -61,11 +63,11 @@ test-deep: $(TEST_STAMP) ## Run the tests and the long suites
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
 demo: $(STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
-	@$(BIN)/python -m local demo --state $(STATE) $(if $(VIDEO),--video "$(VIDEO)") \
+	@$(BIN)/python -m local demo --state $(STATE) --profile $(PROFILE) $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(SUBTITLES),--subtitles "$(SUBTITLES)") $(if $(Q),--query "$(Q)")
 
 up: $(STAMP) ## Run the local cloud until Ctrl-C
-	@$(BIN)/python -m local up --state $(STATE)
+	@$(BIN)/python -m local up --state $(STATE) --profile $(PROFILE)
 
 migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current schema
 	$(BIN)/python -m common.sql.migrate

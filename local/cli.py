@@ -21,6 +21,7 @@ from local.address import CloudAddress, running_cloud
 from local.client import ApiError, Client, Subtitles, sign_in
 from local.cloud import Cloud
 from local.demo import DemoRequest, run_demo, search_summary
+from local.environment import ModelChoice
 from local.progress import follow, upload_bar
 
 _DEFAULT_STATE = Path(os.environ.get("HEIMDEX_STATE", ".heimdex"))
@@ -84,17 +85,31 @@ def _parser() -> argparse.ArgumentParser:
         "--user", default="you@example.com", help="local account to act as (default: %(default)s)"
     )
 
+    models = argparse.ArgumentParser(add_help=False)
+    models.add_argument(
+        "--profile",
+        choices=("offline", "cpu", "gpu"),
+        default="offline",
+        help="which models to work with; cpu and gpu need `make models PROFILE=…` first "
+        "(default: %(default)s)",
+    )
+    models.add_argument(
+        "--models", type=Path, help="where they are (default: models in the state directory)"
+    )
+
     parser = argparse.ArgumentParser(
         prog="python -m local", description="Heimdex on this machine, without a cloud account."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    up = commands.add_parser("up", parents=[shared, user], help="run the local cloud until Ctrl-C")
+    up = commands.add_parser(
+        "up", parents=[shared, user, models], help="run the local cloud until Ctrl-C"
+    )
     up.add_argument("--port", type=int, default=8080, help="of the API (default: %(default)s)")
     up.set_defaults(command=_up)
 
     demo = commands.add_parser(
-        "demo", parents=[shared], help="the whole way, once: upload, index, search, preview"
+        "demo", parents=[shared, models], help="the whole way, once: upload, index, search, preview"
     )
     demo.add_argument("--video", type=Path, help="your own video instead of the sample")
     _add_subtitles(demo)
@@ -158,6 +173,7 @@ def _up(options: argparse.Namespace, console: Console) -> tuple[None, int]:
         cloud = Cloud(
             options.state / "cloud",
             port=options.port,
+            models=_models(options),
             on_step=lambda step: status.update(f"starting the local cloud: {step}"),
         )
         cloud.start()
@@ -197,10 +213,23 @@ def _demo(options: argparse.Namespace, console: Console) -> tuple[dict[str, Any]
             video=options.video,
             subtitles=options.subtitles,
             queries=options.query,
+            models=_models(options),
         ),
         console,
     )
     return result, 0 if all_found else 1
+
+
+def _models(options: argparse.Namespace) -> ModelChoice:
+    if options.profile == "offline":
+        return ModelChoice()
+    directory = options.models or options.state / "models"
+    if not directory.is_dir():
+        raise UsageError(
+            f"there are no models in {directory}; fetch them with: "
+            f"make models PROFILE={options.profile}"
+        )
+    return ModelChoice(profile=options.profile, directory=directory)
 
 
 def _token(options: argparse.Namespace, console: Console) -> tuple[dict[str, str], int]:

@@ -20,9 +20,11 @@ from common.sql.migrate import upgrade
 from local.address import CloudAddress, remove_address, running_cloud, write_address
 from local.environment import (
     ARTIFACTS_BUCKET,
+    OFFLINE,
     PROJECT,
     REGION,
     UPLOADS_BUCKET,
+    ModelChoice,
     kept_secret,
     process_environment,
 )
@@ -75,14 +77,21 @@ class Cloud:
     Args:
         directory: made if missing; the same directory brings accounts, videos and messages back.
         port: of the front door; 0 picks a free one.
+        models: that functions and jobs work with.
         on_step: told, in words, what is being started.
     """
 
     def __init__(
-        self, directory: Path, *, port: int = 0, on_step: Callable[[str], None] = lambda _: None
+        self,
+        directory: Path,
+        *,
+        port: int = 0,
+        models: ModelChoice = OFFLINE,
+        on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._directory = directory.resolve()
         self._port = port
+        self._models = models
         self._on_step = on_step
         self._stack = ExitStack()
         self._address: CloudAddress | None = None
@@ -153,6 +162,7 @@ class Cloud:
             storage_url=buckets.url,
             pubsub_endpoint=pubsub.endpoint,
             token_key=kept_secret(self._directory / "token_key"),
+            models=self._models,
         )
         jobs = self._run(
             JobsServer(
@@ -233,10 +243,13 @@ class Cloud:
 
 @contextmanager
 def started(
-    directory: Path, *, port: int = 0, on_step: Callable[[str], None] = lambda _: None
+    directory: Path,
+    *,
+    models: ModelChoice = OFFLINE,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Cloud]:
     """A local cloud for the length of a `with` block."""
-    cloud = Cloud(directory, port=port, on_step=on_step)
+    cloud = Cloud(directory, models=models, on_step=on_step)
     cloud.start()
     try:
         yield cloud

@@ -16,6 +16,7 @@ from rich.console import Console
 from local import present
 from local.client import Client, Endpoints, Subtitles, sign_in
 from local.cloud import started
+from local.environment import OFFLINE, ModelChoice
 from local.progress import follow, upload_bar
 from local.sample.script import KNOWN_MOMENTS, KnownMoment, span_ms
 from local.sample.video import make_sample
@@ -33,6 +34,7 @@ class DemoRequest:
     subtitles: Sequence[Subtitles]
     #: Queries for the user's own file; the sample has its own.
     queries: Sequence[str]
+    models: ModelChoice = OFFLINE
 
 
 def run_demo(request: DemoRequest, console: Console) -> tuple[dict[str, Any], bool]:
@@ -47,7 +49,7 @@ def run_demo(request: DemoRequest, console: Console) -> tuple[dict[str, Any], bo
     with console.status("") as status:
         video = request.video or _sample(request.state, status.update)
         cloud_steps = lambda step: status.update(f"starting the local cloud: {step}")  # noqa: E731
-        with started(directory, on_step=cloud_steps) as cloud:
+        with started(directory, models=request.models, on_step=cloud_steps) as cloud:
             status.stop()
             console.print(
                 f"The local cloud is up after {time.monotonic() - begun:.1f} s "

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from local.functions import REPOSITORY
 
@@ -22,8 +24,20 @@ _LOCAL_TIMES = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """Which models the processes work with."""
+
+    profile: Literal["offline", "cpu", "gpu"] = "offline"
+    #: Where `make models` put them; the offline profile needs none.
+    directory: Path | None = None
+
+
+OFFLINE = ModelChoice()
+
+
 def process_environment(
-    *, storage_url: str, pubsub_endpoint: str, token_key: str
+    *, storage_url: str, pubsub_endpoint: str, token_key: str, models: ModelChoice
 ) -> dict[str, str]:
     """What every function and job is given, apart from its database role and identity."""
     return {
@@ -31,7 +45,8 @@ def process_environment(
         **_LOCAL_TIMES,
         "HEIMDEX_PROJECT": PROJECT,
         "HEIMDEX_REGION": REGION,
-        "HEIMDEX_PROFILE": "offline",
+        "HEIMDEX_PROFILE": models.profile,
+        "HEIMDEX_MODELS_DIR": str(models.directory.resolve()) if models.directory else "",
         "HEIMDEX_UPLOADS_BUCKET": UPLOADS_BUCKET,
         "HEIMDEX_ARTIFACTS_BUCKET": ARTIFACTS_BUCKET,
         "HEIMDEX_STORAGE_ENDPOINT": storage_url,
