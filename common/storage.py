@@ -31,7 +31,7 @@ from common.signing import (
     UrlSigner,
     impersonated,
 )
-from common.storage_errors import translated
+from common.storage_errors import hang_up, translated
 
 __all__ = ["ObjectExistsError", "ObjectInfo", "ObjectStore", "SignedUpload", "Signers"]
 
@@ -141,7 +141,8 @@ class ObjectStore:
                     timeout=_TIMEOUT,
                     retry=self._retry,
                 )
-            except api_errors.RequestRangeNotSatisfiable:
+            except api_errors.RequestRangeNotSatisfiable as error:
+                hang_up(error)
                 return b""  # An empty object has no first byte.
         if end is None:
             _check(blob, google_crc32c.Checksum(data))

@@ -42,9 +42,23 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except api_errors.GoogleAPICallError as error:
+        hang_up(error)
         raise _as_ours(error, what) from error
     except _UNANSWERED as error:
+        hang_up(error)
         raise TransientError(detail=f"{what}: {type(error).__name__}") from error
+
+
+def hang_up(error: BaseException) -> None:
+    """Close the answer that an error carries.
+
+    A download whose status is an error leaves its answer unread, and with it a connection that is
+    in no pool any more: it would stay open until the garbage collector comes by.
+    """
+    cause = error.cause if isinstance(error, api_errors.RetryError) else error
+    response = getattr(cause, "response", None)
+    if isinstance(response, requests.Response):
+        response.close()
 
 
 def _as_ours(error: Exception, what: str) -> HeimdexError:

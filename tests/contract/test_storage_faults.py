@@ -5,20 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from common.errors import TransientError
+from common.errors import NotFoundError, TransientError
 from local.storage import Faults, StorageServer
 from tests.contract.storage_rig import BUCKET, Rig, connected, server
 
 MIB = 1024 * 1024
-
-#: The library drops streamed answers that it did not like instead of closing them.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture
@@ -39,13 +37,6 @@ def write(rig: Rig, name: str, data: bytes) -> int:
     """Store bytes and return their generation."""
     stored = rig.store.write(BUCKET, name, data, content_type="text/plain", effect="object.write")
     return stored.generation
-
-
-@pytest.fixture(autouse=True)
-def _dropped_connections() -> Iterator[None]:
-    """Have the dropped connections collected here, where their warning is ignored."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +78,23 @@ def test_gives_up_in_time(running: StorageServer) -> None:
         ):
             with pytest.raises(TransientError):
                 call()
+
+
+def test_a_failed_download_leaves_no_connection(running: StorageServer) -> None:
+    """Whatever the refusal, nothing stays open until the garbage collector comes by."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        with connected(running.url, retry_for_s=0.2) as rig:
+            write(rig, "empty", b"")
+            assert rig.store.read(BUCKET, "empty", first_bytes=16) == b""
+            with pytest.raises(NotFoundError):
+                rig.store.read(BUCKET, "missing")
+            running.faults.fail_requests = 10**9
+            with pytest.raises(TransientError):
+                rig.store.read(BUCKET, "empty")
+        gc.collect()
+    assert [str(warning.message) for warning in found] == []
 
 
 def test_nobody_there(tmp_path: Path) -> None:

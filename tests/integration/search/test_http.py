@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,11 @@ def app(shared_library: Library) -> Iterator[flask.Flask]:
             patch.setenv(name, value)
         patch.setattr(firebase, "authenticator", authenticator)
         patch.setattr("common.index_version.index_version", lambda profile: VERSION)
-        yield functions_framework.create_app("search", str(_SOURCE), "http")
+        app = functions_framework.create_app("search", str(_SOURCE), "http")
+        # The framework imports the file under this name; the next function it loads replaces it.
+        function = sys.modules["main"]
+        yield app
+        function._database.close()
 
 
 @pytest.fixture
