@@ -219,6 +219,39 @@ class ObjectStore:
                 raise ObjectExistsError(found)
         raise TransientError(detail=f"{bucket}/{name}: too many concurrent writers")
 
+    def upload(
+        self, bucket: str, name: str, path: Path, *, content_type: str, effect: str
+    ) -> ObjectInfo:
+        """Store the content of a file, streamed, unless something is under the name already.
+
+        Args:
+            bucket: must exist.
+            name: of the object; it should tell its content, for what is there is not looked at.
+            path: of the file.
+            content_type: MIME type.
+            effect: name of the durable effect.
+
+        Returns:
+            What is under the name now.
+        """
+        blob = self._client.bucket(bucket).blob(name)
+        with durable(effect), translated(f"{bucket}/{name}"):
+            try:
+                blob.upload_from_filename(
+                    path,
+                    content_type=content_type,
+                    if_generation_match=0,
+                    checksum="crc32c",
+                    timeout=_TIMEOUT,
+                    retry=self._retry,
+                )
+            except api_errors.PreconditionFailed:
+                found = self.stat(bucket, name)
+                if found is None:
+                    raise
+                return found
+        return _info(blob)
+
     def delete(self, bucket: str, name: str, *, effect: str) -> None:
         """Make sure that nothing is stored under the name; it may be missing already."""
         with durable(effect), translated(f"{bucket}/{name}"):
