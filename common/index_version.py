@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid5
 
+from common import registry
 from common.errors import ConfigError
+
+#: Version of the vocabulary of tags, its prompts and their calibration in the profiles that tag by
+#: an image model; raise it with any change of them.
+TAG_VOCABULARY_VERSION: Final = 1
 
 #: Namespace of scene ids; a constant of this project, never to be changed.
 _SCENES: Final = UUID("5f0c7f5e-6a57-5d0c-9a39-2b1d1d6d0c7e")
@@ -25,10 +30,11 @@ _SCENES: Final = UUID("5f0c7f5e-6a57-5d0c-9a39-2b1d1d6d0c7e")
 class ModelRecord:
     """One model of an index."""
 
-    #: What it is for: "text", "image", "tags", "screen_text", "speech" or "faces".
+    #: What it is for: "text", "image", "tags", "screen_text", or a role of the model registry.
     role: str
     name: str
-    #: SHA-256 of the weights (of several files: joined by "+"), or "" for what is code.
+    #: SHA-256 of the weights (of several files: joined by "+"), "" for what is code, or the
+    #: fingerprint of a model of the registry.
     sha256: str = ""
     #: Length of its vectors, or 0.
     dimensions: int = 0
@@ -36,7 +42,10 @@ class ModelRecord:
     preprocessing: int = 1
 
 
-#: The models of each profile. `cpu` and `gpu` arrive with the model registry.
+#: RapidOCR's detector, from its wheel: the same in every profile.
+_DETECTOR_SHA256: Final = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
+
+#: The models of the profiles that download none; the others' are in the model registry.
 MANIFESTS: Final[Mapping[str, tuple[ModelRecord, ...]]] = MappingProxyType(
     {
         "offline": (
@@ -51,7 +60,7 @@ MANIFESTS: Final[Mapping[str, tuple[ModelRecord, ...]]] = MappingProxyType(
             ModelRecord(
                 role="screen_text",
                 name="rapidocr-ppocr-v6-small",
-                sha256="090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
+                sha256=f"{_DETECTOR_SHA256}"
                 "+6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
             ),
         ),
@@ -59,20 +68,58 @@ MANIFESTS: Final[Mapping[str, tuple[ModelRecord, ...]]] = MappingProxyType(
 )
 
 
-def index_version(profile: str) -> str:
+def index_version(profile: str, *, choose: Collection[str] = ()) -> str:
     """The name of the index that a profile builds and searches.
+
+    While a model of the registry is not pinned, its hashes count as empty: pinning it gives the
+    index another name, and what was indexed before is indexed anew.
+
+    Args:
+        profile: "offline", "cpu" or "gpu".
+        choose: keys of models that take the place of the profile's own.
 
     Returns:
         The profile and 12 hex digits of its manifest's hash, e.g. "offline-0123456789ab".
 
     Raises:
-        ConfigError: the profile is not available.
+        ConfigError: there is no such profile, or a model cannot be chosen in it.
     """
-    if profile not in MANIFESTS:
-        raise ConfigError(f"profile {profile!r} arrives with the model registry; use 'offline'")
-    manifest = [asdict(record) for record in MANIFESTS[profile]]
-    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    records = manifest(profile, choose=choose)
+    canonical = json.dumps(
+        [asdict(record) for record in records], sort_keys=True, separators=(",", ":")
+    )
     return f"{profile}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
+
+
+def manifest(profile: str, *, choose: Collection[str] = ()) -> tuple[ModelRecord, ...]:
+    """The models that make an index, in a fixed order.
+
+    Raises:
+        ConfigError: there is no such profile, or a model cannot be chosen in it.
+    """
+    if profile in MANIFESTS:
+        if choose:
+            raise ConfigError(f"profile {profile!r} has no models to choose")
+        return MANIFESTS[profile]
+    # Whether whoever runs it may use a model is asked where it is loaded.
+    models = registry.load().profile(profile, choose=choose, cleared=choose)
+    downloaded = tuple(
+        ModelRecord(
+            role=role,
+            name=models[role].key,
+            sha256=models[role].fingerprint,
+            dimensions=models[role].dimensions,
+            preprocessing=models[role].preprocessing,
+        )
+        for role in sorted(models)
+    )
+    return (
+        *downloaded,
+        ModelRecord(
+            role="screen_text_detect", name="rapidocr-ppocr-v6-small", sha256=_DETECTOR_SHA256
+        ),
+        ModelRecord(role="tags", name="zero-shot-tags", preprocessing=TAG_VOCABULARY_VERSION),
+    )
 
 
 def scene_id(video_id: UUID, generation: int, index_version: str, ordinal: int) -> UUID:
