@@ -1,0 +1,38 @@
+"""The sound that the media lane stored, as samples."""
+
+from __future__ import annotations
+
+import io
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from common.errors import ContractError
+from gpu_jobs.media.sound import RATE_HZ
+
+_FULL_SCALE = 32_768
+
+
+def samples(flac: bytes) -> npt.NDArray[np.float32]:
+    """Decode the FLAC of `audio_extract`.
+
+    Args:
+        flac: 16 kHz mono 16-bit, made by `SoundExtract`.
+
+    Returns:
+        (n,) float32 in [-1, 1]; the first sample is media time 0.
+
+    Raises:
+        ContractError: `artifact_corrupt`; it is not such a FLAC.
+    """
+    try:
+        with av.open(io.BytesIO(flac), format="flac") as container:
+            stream = container.streams.audio[0]
+            if (stream.rate, stream.channels, stream.format.name) != (RATE_HZ, 1, "s16"):
+                raise ContractError("artifact_corrupt", "16 kHz mono 16-bit sound expected")
+            parts = [frame.to_ndarray().reshape(-1) for frame in container.decode(stream)]
+    except (av.error.FFmpegError, IndexError) as error:
+        raise ContractError("artifact_corrupt", "the sound is not a FLAC") from error
+    whole = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+    return np.divide(whole, _FULL_SCALE, dtype=np.float32)
