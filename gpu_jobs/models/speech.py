@@ -99,7 +99,10 @@ class Whisper:
             on_progress(batch[-1].end / samples.size)
             return decoded
 
-        batches = in_batches(clips, self._batch_size, decode)
+        try:
+            batches = in_batches(clips, self._batch_size, decode)
+        except RuntimeError as error:
+            raise TransientError("stage_failed", "the speech decoder failed") from error
         return tuple(_segments([raw for batch in batches for raw in batch]))
 
     def close(self) -> None:

@@ -25,6 +25,8 @@ _COMPUTE_TYPES: Final = {"cuda": "float16", "cpu": "int8"}
 #: The languages to choose from when Whisper does not know.
 _EXPECTED: Final = ("ko", "en")
 _SURE_OF_LANGUAGE: Final = 0.5
+#: When something was last said before the first clip.
+LONG_AGO_S: Final = -1e6
 #: Of Whisper's encoder.
 _FRAMES_PER_S: Final = 100
 
@@ -152,6 +154,8 @@ class _PerLanguage(BatchedInferencePipeline):  # type: ignore[misc]  # faster-wh
             rows = [row for row, each in enumerate(languages) if each == language]
             # Batches in several languages are rare enough to be encoded again.
             part = encoded if len(rows) == len(languages) else features[rows]
+            # A clip begins after a pause: 0 would make that depend on how late in the sound it is.
+            self.last_speech_timestamp = LONG_AGO_S
             found = super().forward(
                 part,
                 Tokenizer(self.model.hf_tokenizer, True, task="transcribe", language=language),
@@ -180,12 +184,11 @@ def _load(directory: Path, device: Device, compute_type: str) -> _Model:
         raise ConfigError(f"the speech model cannot be loaded {advice}") from error
     if not model.model.is_multilingual:
         raise ConfigError(f"the speech model knows English only {advice}")
-    bands = model.feature_extractor.mel_filters.shape[0]
-    if bands != model.model.n_mels:
-        model.model.unload_model()
+    given, taken = model.feature_extractor.mel_filters.shape[0], model.model.n_mels
+    if given != taken:
         raise ConfigError(
-            f"the speech model takes {model.model.n_mels} bands and preprocessor_config.json "
-            f"gives {bands} {advice}"
+            f"the speech model takes {taken} bands and preprocessor_config.json gives {given} "
+            f"{advice}"
         )
     return model
 

@@ -34,6 +34,8 @@ SURE_WORD_PROBABILITY: Final = 0.5
 MAX_LOOPS: Final = 3
 #: Clips in a row with the same text.
 MAX_RUN: Final = 2
+#: Letters of a phrase that people do repeat ("네", "no"), if the model is sure of it.
+_SHORT_ANSWER: Final = 3
 
 #: Beginnings of lines that end or credit subtitles, as `_letters` leaves them.
 _CLOSINGS: Final = (
@@ -124,10 +126,12 @@ def nobody_speaks(heard: Evidence) -> bool:
 def loops(heard: Evidence) -> bool:
     """Whether most of the text is one phrase, four times in a row or more.
 
-    Short loops compress too little for `too_repetitive`.
+    Short loops compress too little for `too_repetitive`. "네 네 네 네" is said by people too.
     """
     words = [letters for word in heard.text.split() if (letters := _letters(word))]
-    return any(_longest_loop(words, period) for period in range(1, len(words) // MAX_LOOPS))
+    phrases = (_looped(words, period) for period in range(1, len(words) // (MAX_LOOPS + 1) + 1))
+    phrase = next(filter(None, phrases), "")
+    return len(phrase) > _SHORT_ANSWER or (bool(phrase) and heard.poor)
 
 
 def invented_closing(heard: Evidence) -> bool:
@@ -176,20 +180,17 @@ def repeated(heard: Sequence[Evidence]) -> tuple[bool, ...]:
     return tuple(drop)
 
 
-#: Letters of what may be repeated.
-_SHORT_ANSWER: Final = 3
-
-
-def _longest_loop(words: Sequence[str], period: int) -> bool:
-    """Whether more than MAX_LOOPS periods in a row are equal and make up most of the words."""
-    length = longest = 0
+def _looped(words: Sequence[str], period: int) -> str:
+    """The phrase of that many words that is there too often, and makes up most of the text."""
+    length = longest = end = 0
     for place in range(period, len(words)):
         length = length + 1 if words[place] == words[place - period] else 0
-        longest = max(longest, length)
+        if length > longest:
+            longest, end = length, place + 1
     looping = longest + period
-    return looping > MAX_LOOPS * period and longest >= period * MAX_LOOPS and (
-        2 * looping > len(words)
-    )
+    if looping <= MAX_LOOPS * period or 2 * looping <= len(words):
+        return ""
+    return "".join(words[end - period : end])
 
 
 def _letters(text: str) -> str:
