@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -60,9 +62,7 @@ def drums(seconds: float) -> Samples:
     time = _time(seconds)
     beat, hit = (time * 2).astype(int), time % 0.5
     bass = np.sin(2 * np.pi * 60 * hit)
-    return _scaled(
-        np.exp(-20 * hit) * np.where(beat % 2, noise(seconds, level=0.5), bass), 0.8
-    )
+    return _scaled(np.exp(-20 * hit) * np.where(beat % 2, noise(seconds, level=0.5), bass), 0.8)
 
 
 def real_speech() -> Samples:
@@ -77,6 +77,20 @@ def real_speech() -> Samples:
             for part in resampler.resample(frame)
         ]
     return np.concatenate(parts).astype(np.float32) / 32_768
+
+
+def as_flac(
+    values: npt.NDArray[np.int16], *, rate_hz: int = RATE_HZ, layout: str = "mono"
+) -> bytes:
+    """A FLAC of these samples."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="flac") as output:
+        stream = output.add_stream("flac", rate=rate_hz, layout=layout, format="s16")
+        frame = av.AudioFrame.from_ndarray(values.reshape(1, -1), format="s16", layout=layout)
+        frame.sample_rate, frame.time_base, frame.pts = rate_hz, Fraction(1, rate_hz), 0
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return buffer.getvalue()
 
 
 def _time(seconds: float) -> npt.NDArray[np.float64]:

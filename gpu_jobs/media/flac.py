@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import av
 import numpy as np
@@ -28,11 +29,16 @@ def samples(flac: bytes) -> npt.NDArray[np.float32]:
     """
     try:
         with av.open(io.BytesIO(flac), format="flac") as container:
-            stream = container.streams.audio[0]
-            if (stream.rate, stream.channels, stream.format.name) != (RATE_HZ, 1, "s16"):
-                raise ContractError("artifact_corrupt", "16 kHz mono 16-bit sound expected")
-            parts = [frame.to_ndarray().reshape(-1) for frame in container.decode(stream)]
+            parts = [_values(frame) for frame in container.decode(audio=0)]
     except (av.error.FFmpegError, IndexError) as error:
         raise ContractError("artifact_corrupt", "the sound is not a FLAC") from error
-    whole = np.concatenate(parts) if parts else np.zeros(0, np.int16)
-    return np.divide(whole, _FULL_SCALE, dtype=np.float32)
+    if not parts:
+        raise ContractError("artifact_corrupt", "the sound is empty")
+    return np.divide(np.concatenate(parts), _FULL_SCALE, dtype=np.float32)
+
+
+def _values(frame: Any) -> npt.NDArray[np.int16]:
+    if (frame.sample_rate, frame.layout.nb_channels, frame.format.name) != (RATE_HZ, 1, "s16"):
+        raise ContractError("artifact_corrupt", "16 kHz mono 16-bit sound expected")
+    values: npt.NDArray[np.int16] = frame.to_ndarray().reshape(-1)
+    return values

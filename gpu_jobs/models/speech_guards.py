@@ -118,9 +118,7 @@ def too_unsure(heard: Evidence) -> bool:
 
 def nobody_speaks(heard: Evidence) -> bool:
     """Whether the model hears no speech, and is not sure of its text either."""
-    return (
-        heard.no_speech_probability > MAX_NO_SPEECH and heard.avg_logprob < SURE_LOG_PROBABILITY
-    )
+    return heard.no_speech_probability > MAX_NO_SPEECH and heard.avg_logprob < SURE_LOG_PROBABILITY
 
 
 def loops(heard: Evidence) -> bool:

@@ -170,7 +170,7 @@ def take_away(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if guard == "repeat":
         monkeypatch.setattr(speech_guards, "repeated", lambda heard: [False] * len(heard))
     for table in ("CLIP_GUARDS", "SENTENCE_GUARDS"):
-        rest = {name: stops for name, stops in getattr(speech_guards, table).items()}
+        rest = dict(getattr(speech_guards, table))
         rest.pop(guard, None)
         monkeypatch.setattr(speech_guards, table, MappingProxyType(rest))
 
