@@ -76,7 +76,7 @@ def real_speech() -> Samples:
             for frame in container.decode(audio=0)
             for part in resampler.resample(frame)
         ]
-    return np.concatenate(parts).astype(np.float32) / 32_768
+    return np.divide(np.concatenate(parts), 32_768, dtype=np.float32)
 
 
 def as_flac(
@@ -101,8 +101,8 @@ def _tone(
     pitch_hz: float | npt.NDArray[np.float64], time: npt.NDArray[np.float64], overtones: int = 5
 ) -> npt.NDArray[np.float64]:
     parts = [np.sin(2 * np.pi * pitch_hz * time * part) / part for part in range(1, overtones + 1)]
-    return np.sum(parts, axis=0)
+    return np.asarray(np.sum(parts, axis=0), np.float64)
 
 
 def _scaled(values: npt.NDArray[np.float64], peak: float) -> Samples:
-    return (values / np.abs(values).max() * peak).astype(np.float32)
+    return np.asarray(values / np.abs(values).max() * peak, np.float32)

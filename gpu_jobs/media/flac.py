@@ -28,7 +28,7 @@ def samples(flac: bytes) -> npt.NDArray[np.float32]:
         ContractError: `artifact_corrupt`; it is not such a FLAC.
     """
     try:
-        with av.open(io.BytesIO(flac), format="flac") as container:
+        with av.open(io.BytesIO(flac), "r", format="flac") as container:
             parts = [_values(frame) for frame in container.decode(audio=0)]
     except (av.error.FFmpegError, IndexError) as error:
         raise ContractError("artifact_corrupt", "the sound is not a FLAC") from error

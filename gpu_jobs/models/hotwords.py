@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Final
 
-#: Hint and text share 448 tokens; faster-whisper alone would give half of them to the hint, and
-#: cut off what is said in half a minute of fast Korean.
+#: Some twenty names. faster-whisper would take 223; a longer hint costs time on every clip and
+#: tempts the decoder to write names that nobody says.
 MAX_TOKENS: Final = 96
 #: No name is longer; a sentence is no name.
 _MAX_NAME: Final = 40

@@ -111,9 +111,8 @@ class Whisper:
 
     def _clips(self, samples: npt.NDArray[np.float32]) -> tuple[Clip, ...]:
         """Clips that may be decoded: speech was found in them, and they are loud enough."""
-        if not speech_guards.audible(samples):
-            return ()
-        clips = speech_clips.clips(self._find_speech(samples), samples.size)
+        speech = self._find_speech(samples) if samples.size else ()
+        clips = speech_clips.clips(speech, samples.size)
         return tuple(
             clip for clip in clips if speech_guards.audible(samples[clip.start : clip.end])
         )

@@ -17,7 +17,8 @@ def test_samples_come_back_as_they_were() -> None:
     samples = flac.samples(sounds.as_flac(values))
     assert samples.dtype == np.float32
     np.testing.assert_array_equal(samples, values.astype(np.float32) / 32_768)
-    assert (samples[0], float(samples.max())) == (-1.0, pytest.approx(32_767 / 32_768))
+    assert samples[0] == -1.0
+    assert samples.max() < 1.0
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,24 @@ def test_a_segment_has_its_clips_language(language: str, reciting: Reciter) -> N
     assert [s.language for s in listener.transcribe(sounds.noise(4.0))] == [language]
 
 
+@pytest.mark.parametrize(
+    ("probabilities", "language"),
+    [
+        ([("ja", 0.5), ("ko", 0.3)], "ja"),
+        ([("nn", 0.4), ("ja", 0.2), ("en", 0.15), ("ko", 0.1)], "en"),
+        ([("ja", 0.4), ("ko", 0.35), ("en", 0.1)], "ko"),
+        ([("ja", 0.4)], "ja"),
+    ],
+)
+def test_a_wavering_guess_is_korean_or_english(
+    probabilities: list[tuple[str, float]], language: str
+) -> None:
+    """Another language needs half of the probability."""
+    from gpu_jobs.models.speech_decoder import choose_language
+
+    assert choose_language(probabilities) == language
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
 def test_later_sound_has_later_times(batch_size: int, reciting: Reciter) -> None:
     """Speech that comes 7.25 s later is written down 7250 ms later, to the millisecond."""
@@ -302,6 +320,14 @@ def test_real_speech_is_found_where_it_is(reciting: Reciter) -> None:
     segments = open_whisper(reciting(language="en")).transcribe(samples)
     assert [s.text for s in segments] == [SENTENCE]
     assert all(7_500 <= w.start_ms < w.end_ms <= 19_500 for s in segments for w in s.words)
+
+
+def test_a_word_in_a_long_silence_is_heard(reciting: Reciter) -> None:
+    """The level that counts is the clip's, not that of the five minutes around it."""
+    samples = sounds.silence(300.0)
+    samples[: 2 * RATE_HZ] = sounds.noise(2.0, level=2e-3)
+    assert not speech_guards.audible(samples)
+    assert open_whisper(reciting(), find_speech=spoken((0.0, 2.0))).transcribe(samples) != ()
 
 
 def test_quiet_speech_is_heard(reciting: Reciter) -> None:
