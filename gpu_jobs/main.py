@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from common import log
 from common.bus import Bus
@@ -26,6 +26,7 @@ from common.ledger.policy import LeasePolicy
 from common.ledger.stages import Stages
 from common.ledger.uploads import Uploads
 from common.storage import ObjectStore
+from common.videos import people
 from gpu_jobs import sandbox
 from gpu_jobs.pipeline import PIPELINE
 from gpu_jobs.runner import Runner, Tools
@@ -102,6 +103,7 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
         artifacts_bucket=settings.artifacts_bucket,
         sandbox=sandbox.call,
         load_models=partial(_load_models, settings.profile),
+        names=partial(_names, db),
         limits=MediaLimits(max_duration_ms=settings.max_duration_ms),
         index_version=index_version(settings.profile),
     )
@@ -130,6 +132,11 @@ def _load_models(profile: str) -> object:
     from gpu_jobs import models
 
     return models.load(profile)
+
+
+def _names(db: Database, user_id: UUID) -> tuple[str, ...]:
+    with db.tenant(user_id) as tx:
+        return people.list_names(tx, user_id)
 
 
 def _owner() -> str:

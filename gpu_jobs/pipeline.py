@@ -70,7 +70,7 @@ PIPELINE = Pipeline(
             run=decode_pass.run,
             part="vision_sample_frames",
         ),
-        Stage(name="asr_transcribe", lane="gpu", version=1, run=asr_transcribe.run),
+        Stage(name="asr_transcribe", lane="gpu", version=2, run=asr_transcribe.run),
         Stage(name="align_merge", lane="gpu", version=1, run=align_merge.run),
         Stage(name="embed_text", lane="gpu", version=1, run=embed_text.run),
         Stage(name="vision_embed_frames", lane="gpu", version=1, run=vision_embed_frames.run),

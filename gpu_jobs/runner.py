@@ -54,6 +54,8 @@ class Tools:
     sandbox: Sandbox
     #: Called once, before the first stage that asks for models.
     load_models: Callable[[], Any]
+    #: Names of a user's people, the newest first.
+    names: Callable[[UUID], tuple[str, ...]]
     limits: MediaLimits
     index_version: str
 
@@ -145,6 +147,8 @@ class Runner:
             )
         if "models" in stage.arguments:
             inputs["models"] = self._loaded_models()
+        if "names" in stage.arguments:
+            inputs["names"] = self._tools.names(work.lease.run.user_id)
         if "video" in stage.arguments:
             inputs["video"] = self._facts(work.lease)
         if "progress" in stage.arguments:

@@ -18,7 +18,7 @@ from common.domain import Lane
 from common.ledger.endings import Indexed
 
 #: What a stage may ask for besides other stages' artifacts.
-FACILITIES: Final = frozenset(("media", "models", "video", "progress"))
+FACILITIES: Final = frozenset(("media", "models", "names", "video", "progress"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ def _check(stage: Stage, known: Mapping[str, Stage]) -> None:
             raise ValueError(f"{stage.name} needs {need}, which no earlier row makes")
         if stage.expects(need) is not known[need].artifact_type:
             raise ValueError(f"{stage.name} expects another type of {need}")
-    foreign = {"models"} if stage.lane == "media" else {"media"}
+    foreign = {"models", "names"} if stage.lane == "media" else {"media"}
     if foreign & set(stage.arguments):
         raise ValueError(f"{stage.name} of lane {stage.lane} may not ask for {foreign}")
     if stage.lane == "media" and "media" not in stage.arguments:

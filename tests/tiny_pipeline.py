@@ -147,6 +147,7 @@ class Rig:
             artifacts_bucket=ARTIFACTS,
             sandbox=call_in_process,
             load_models=lambda: "tiny models",
+            names=lambda user_id: (f"friend of {user_id}",),
             limits=MediaLimits(),
             index_version=INDEX_VERSION,
         )

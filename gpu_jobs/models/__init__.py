@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -75,11 +75,16 @@ class SpeechModel(Protocol):
         """Of the model."""
 
     def transcribe(
-        self, samples: npt.NDArray[np.float32], *, hotwords: Sequence[str] = ()
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        hotwords: Sequence[str] = (),
+        on_progress: Callable[[float], None] = ...,
     ) -> tuple[Segment, ...]:
         """(n,) 16 kHz mono in [-1, 1] to segments with words, ordered by start.
 
-        `hotwords` are names that are likely to be said. Silence, noise and music give none.
+        `hotwords` are names that are likely to be said; `on_progress` takes the share that is done
+        and may raise to end the call. Silence, noise and music give none.
         """
 
 
