@@ -76,7 +76,8 @@ def real_speech() -> Samples:
             for frame in container.decode(audio=0)
             for part in resampler.resample(frame)
         ]
-    return np.divide(np.concatenate(parts), 32_768, dtype=np.float32)
+    whole: Samples = np.divide(np.concatenate(parts), 32_768, dtype=np.float32)
+    return whole
 
 
 def as_flac(

@@ -169,8 +169,10 @@ def _model(tokenizer: Tokenizer, *, bands: int, size: int) -> Any:
         suppress_tokens=None,
         begin_suppress_tokens=None,
     )
-    model = WhisperForConditionalGeneration(config).eval()
-    model.generation_config = GenerationConfig(
+    model: Any = WhisperForConditionalGeneration(config)
+    # Typed as Any: transformers leaves these without types.
+    generation: Any = GenerationConfig
+    model.generation_config = generation(
         bos_token_id=end,
         eos_token_id=end,
         pad_token_id=end,

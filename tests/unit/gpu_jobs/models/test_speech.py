@@ -342,7 +342,8 @@ def test_quiet_speech_is_heard(reciting: Reciter) -> None:
 def test_progress_is_the_share_of_the_sound(reciting: Reciter) -> None:
     """After each batch the share up to its last clip is reported."""
     find = spoken((0.0, 2.0), (4.0, 5.0), (8.0, 10.0))
-    listener, shares = open_whisper(reciting(), find_speech=find, batch_size=2), []
+    listener = open_whisper(reciting(), find_speech=find, batch_size=2)
+    shares: list[float] = []
     listener.transcribe(sounds.noise(10.0), on_progress=shares.append)
     assert shares == [0.5, 1.0]
 

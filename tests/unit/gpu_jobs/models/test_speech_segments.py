@@ -50,14 +50,14 @@ def test_sentences_end_at_full_stops_pauses_and_length() -> None:
 
 
 def test_seconds_become_the_nearest_millisecond() -> None:
-    """12.57 s is 12570 ms though its float is a little less."""
-    clip = raw(word(12.57, 12.59, " 네"), word(12.59, 13.13, " 그래요"))
+    """16.08 s is 16080 ms though 1000 times its float is a little less."""
+    clip = raw(word(16.06, 16.08, " 네"), word(16.08, 16.13, " 그래요"))
     made = speech_segments.segment(clip, clip.words)
     assert made is not None
-    assert (made.start_ms, made.end_ms) == (12_570, 13_130)
+    assert (made.start_ms, made.end_ms) == (16_060, 16_130)
     assert [(w.start_ms, w.end_ms, w.text) for w in made.words] == [
-        (12_570, 12_590, "네"),
-        (12_590, 13_130, "그래요"),
+        (16_060, 16_080, "네"),
+        (16_080, 16_130, "그래요"),
     ]
     assert (made.text, made.language) == ("네 그래요", "ko")
 

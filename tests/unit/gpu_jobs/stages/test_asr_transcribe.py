@@ -121,12 +121,17 @@ def spoken() -> AudioExtract:
     return replace(sound(), flac=sounds.as_flac(values))
 
 
+def models_with(speech: Listener) -> Any:
+    """Models of which only this one is asked for."""
+    return SimpleNamespace(speech=speech)
+
+
 def test_without_subtitles_the_model_listens() -> None:
     """It gets the sound as samples and the people's names, and tells how far it is."""
     listener, progress = Listener(segment(0, 90, "hello")), list[float]()
     result = asr_transcribe.run(
         audio_extract=spoken(),
-        models=SimpleNamespace(speech=listener),  # type: ignore[arg-type]  # only this is asked for
+        models=models_with(listener),
         names=("민지", "Jun"),
         progress=progress.append,
     )
@@ -140,14 +145,14 @@ def test_subtitles_go_before_the_model() -> None:
     """What people wrote is not heard again."""
     listener = Listener(segment(0, 90, "heard"))
     audio = replace(spoken(), cue_tracks=(track("en", (0, 1_000, "written")),))
-    result = transcribe(audio, with_models=SimpleNamespace(speech=listener))
+    result = transcribe(audio, with_models=models_with(listener))
     assert ([s.text for s in result.segments], result.source) == (["written"], "subtitles")
     assert listener.samples is None
 
 
 def test_a_transcript_says_that_nobody_speaks() -> None:
     """No speech in the sound and no sound at all are told apart; the model made the first."""
-    listening = SimpleNamespace(speech=Listener())
+    listening = models_with(Listener())
     quiet = transcribe(spoken(), with_models=listening)
     assert (quiet.segments, quiet.source, quiet.note) == ((), "listener", "no_speech_found")
     silent = transcribe(sound(), with_models=listening)
