@@ -15,7 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
-Fault = Literal["corrupt", "cut", "cut_at_once", "busy", "ignore_range", "short", "hold"]
+Fault = Literal[
+    "corrupt", "cut", "cut_at_once", "busy", "ignore_range", "other_range", "short", "hold"
+]
 
 _RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 _STORED = re.compile(r"/store/([^/]+/[^/]+)/(.+)")
@@ -141,6 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
         if start >= len(content) > 0:
             self._send(416, b"")
             return
+        if fault == "other_range":
+            start //= 2
         body = content[start:]
         if fault == "corrupt":
             body = bytes([body[0] ^ 0xFF]) + body[1:]

@@ -133,8 +133,9 @@ def test_paths_stay_below_their_directory(path: str) -> None:
 )
 def test_malformed_entries_do_not_load(field: str, value: str) -> None:
     """A branch is no revision, and a key is a name of a directory."""
+    change: dict[str, Any] = {field: value}
     with pytest.raises(ValueError, match=r"revision|key"):
-        dataclasses.replace(speech(), **{field: value})
+        dataclasses.replace(speech(), **change)
 
 
 def test_a_broken_file_is_a_configuration_error(tmp_path: Path) -> None:

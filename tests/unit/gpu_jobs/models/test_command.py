@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,6 +140,7 @@ def test_a_stopped_download_goes_on(stand_in: StandIn, registry: Path) -> None:
         assert stand_in.half_sent.wait(60)
         while not part.is_file() or part.stat().st_size < 100_000:
             assert running.poll() is None
+            time.sleep(0.01)
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -190,7 +191,7 @@ def test_a_missing_library_is_said_before_the_download(
     stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without torch no gigabyte is fetched in vain."""
-    monkeypatch.setattr(convert.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FetchError, match="needs torch"):
         _fetch(stand_in, tmp_path, tiny_models.text(stand_in.files["owner/tiny-text"]))
     assert stand_in.asked == []

@@ -121,6 +121,15 @@ def test_a_hub_that_ignores_ranges_starts_again(rig: Rig) -> None:
     assert (fetched.directory / "model.bin").read_bytes() == WEIGHTS
 
 
+def test_other_bytes_than_asked_for_are_thrown_away(rig: Rig) -> None:
+    """A part of the file that does not follow what was kept is not appended to it."""
+    rig.leave_part(speech(), "model.bin", WEIGHTS[:HALF])
+    rig.hub.faults["model.bin"] = ["other_range"]
+    fetched = rig.fetch(speech())
+    assert _ranges(rig, "model.bin") == [f"bytes={HALF}-", ""]
+    assert (fetched.directory / "model.bin").read_bytes() == WEIGHTS
+
+
 @pytest.mark.parametrize(
     "kept", [WEIGHTS + b"more", WEIGHTS[:10] + b"other"], ids=["long", "other"]
 )
