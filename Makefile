@@ -10,6 +10,9 @@ PROFILE ?= offline
 # Where pip finds torch's CPU build, e.g. https://download.pytorch.org/whl/cpu (see README).
 TORCH_INDEX_URL ?=
 TORCH = torch==2.13.0
+# Whose models `make models` fetches, and where they are kept.
+PROFILE ?= cpu
+DIR ?= $(STATE)/models
 
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -18,7 +21,7 @@ TEST_STAMP = $(VENV)/.installed-tests
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
-        bench-decode bench-search clean
+        models models-pin bench-decode bench-search clean
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +74,13 @@ up: $(STAMP) ## Run the local cloud until Ctrl-C
 
 migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current schema
 	$(BIN)/python -m common.sql.migrate
+
+models: $(STAMP) ## Fetch the models, verified: PROFILE=cpu|gpu DIR=.heimdex/models
+	@$(BIN)/python -m gpu_jobs.models --profile $(PROFILE) --dir "$(DIR)"
+
+models-pin: $(STAMP) ## Fill in the revisions and hashes that nobody has pinned: PROFILE=cpu|gpu
+	@$(BIN)/python -m gpu_jobs.models --profile $(PROFILE) --dir "$(DIR)" --pin
+	@$(BIN)/python -m gpu_jobs.models --table > docs/models.md
 
 openapi: $(STAMP) ## Write functions/api/openapi.json from the code
 	$(BIN)/python -m local.openapi

@@ -237,7 +237,7 @@ class Registry:
             known = ", ".join(sorted(self.profiles))
             raise ConfigError(f"profile {name!r} downloads no models; those that do: {known}")
         profile = self.profiles[name]
-        models = {role: self.model(key) for role, key in profile.default.items()}
+        models: dict[str, Model] = {role: self.model(key) for role, key in profile.default.items()}
         for key in choose:
             if key not in (*profile.selectable, *profile.default.values()):
                 allowed = ", ".join(profile.selectable) or "none"
@@ -247,7 +247,7 @@ class Registry:
             model = self.model(key)
             refuse_uncleared(model, cleared)
             models[model.role] = model
-        return MappingProxyType(dict(models))
+        return MappingProxyType(models)
 
     def refuse_unpinned(
         self, name: str, *, choose: Collection[str] = (), cleared: Collection[str] = ()

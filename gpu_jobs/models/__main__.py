@@ -21,7 +21,7 @@ from gpu_jobs.models import pin
 from gpu_jobs.models.fetch import Fetcher
 from gpu_jobs.models.hub import DEFAULT_ENDPOINT, FetchError, Hub
 from gpu_jobs.models.progress import reporter
-from gpu_jobs.models.table import table
+from gpu_jobs.models.table import page
 
 _STOPPED = 130
 _EPILOG = """\
@@ -46,17 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _interruptible():
             registry = registry_module.load(options.registry)
             if options.table:
-                sys.stdout.write(table(registry))
+                sys.stdout.write(page(registry))
                 return 0
             if options.profile is None and not options.only:
                 parser.error("say which models: --profile cpu, --profile gpu or --only KEY")
             return _run(registry, options, console)
     except KeyboardInterrupt:
-        console.print("Stopped. Run the same command again to go on.")
+        _say(console, "Stopped. Run the same command again to go on.")
         return _STOPPED
     except (FetchError, ConfigError, OSError) as error:
         text = error.detail if isinstance(error, ConfigError) else str(error)
-        console.print(f"Error: {text}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"Error: {text}")
         return 1
 
 
@@ -65,9 +65,9 @@ def _run(registry: Registry, options: argparse.Namespace, console: Console) -> i
     if options.check_pins:
         gaps = [model for model in models if not model.is_pinned]
         for model in gaps:
-            console.print(f"{model.key}: not pinned: {', '.join(model.unpinned)}", highlight=False)
+            _say(console, f"{model.key}: not pinned: {', '.join(model.unpinned)}")
         if not gaps:
-            console.print(f"All {len(models)} models are pinned.", highlight=False)
+            _say(console, f"All {len(models)} models are pinned.")
         return 1 if gaps else 0
     with Hub(os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT) as hub, reporter(console) as bars:
         fetcher = Fetcher(hub, options.dir, bars, full=options.check)
@@ -87,17 +87,18 @@ def _conclude(
     models: Sequence[Model], downloaded_bytes: int, options: argparse.Namespace, console: Console
 ) -> int:
     if options.pin:
-        console.print(f"Pinned in {options.registry}. Look at the change and commit it.")
+        _say(console, f"Pinned in {options.registry}. Look at the change and commit it.")
         return 0
     got = f"{decimal(downloaded_bytes)} downloaded" if downloaded_bytes else "nothing to download"
-    console.print(f"{len(models)} models are complete in {options.dir}: {got}.", highlight=False)
-    loose = [model.key for model in models if not model.is_pinned]
+    _say(console, f"{len(models)} complete in {options.dir}: {got}.")
+    loose = ", ".join(model.key for model in models if not model.is_pinned)
     if loose:
-        console.print(
-            f"Not pinned, so taken on trust: {', '.join(loose)} (see docs/models.md).",
-            highlight=False,
-        )
+        _say(console, f"Not fully pinned, so partly taken on trust: {loose} (see docs/models.md).")
     return 0
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _models(registry: Registry, options: argparse.Namespace) -> list[Model]:
@@ -168,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--check-pins", action="store_true", help="exit 1 if a model is not pinned; fetch nothing"
     )
-    what.add_argument("--table", action="store_true", help="print the table of docs/models.md")
+    what.add_argument("--table", action="store_true", help="print docs/models.md")
     parser.add_argument(
         "--registry", type=Path, default=REGISTRY_FILE, help="another registry file"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import requests
+import urllib3
 
 DEFAULT_ENDPOINT: Final = "https://huggingface.co"
 
@@ -26,14 +27,12 @@ _READ_S: Final = 60.0
 #: Tries in a row that bring nothing new.
 _ATTEMPTS: Final = 5
 _LONGEST_PAUSE_S: Final = 30.0
-#: Small, for what was read of a block when the connection breaks is lost.
-_BLOCK_BYTES: Final = 1 << 16
+_BLOCK_BYTES: Final = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _BREAKS: Final = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
 )
 
 
@@ -234,7 +233,7 @@ class _Transfer:
             have, total = self._place(answer, have)
             self._on_size(have, total)
             with self._part.open("ab" if have else "wb") as sink:
-                for block in answer.iter_content(_BLOCK_BYTES):
+                for block in _blocks(answer):
                     sink.write(block)
                     self._on_bytes(len(block))
         length = _length(self._part)
@@ -305,6 +304,15 @@ def _refuse(answer: requests.Response, url: str) -> None:
         )
     if status not in (requests.codes.ok, requests.codes.partial_content):
         raise FetchError(f"{url} answers {status}. Check HF_ENDPOINT")
+
+
+def _blocks(answer: requests.Response) -> Iterator[bytes]:
+    """Bytes as they come: `iter_content` loses what it has of a block when a connection breaks."""
+    try:
+        while block := answer.raw.read1(_BLOCK_BYTES):
+            yield block
+    except urllib3.exceptions.HTTPError as error:
+        raise _BrokenOffError(_reason(error)) from error
 
 
 def _length(path: Path) -> int:

@@ -14,9 +14,49 @@ _ROLES = {
 }
 
 
-def table(registry: Registry) -> str:
-    """Markdown: which profile uses what, then what each model is and who pinned it."""
-    return "\n".join([*_profiles(registry), "", *_models(registry), "", *_pins(registry), ""])
+_INTRODUCTION = """\
+# Models
+
+What the profiles `cpu` and `gpu` download; `offline` downloads nothing. This page is made from
+`common/registry.json` by `python -m gpu_jobs.models --table`; a test compares the two.
+
+    make models PROFILE=cpu        fetch them into .heimdex/models (DIR=… for another place)
+    make models-pin PROFILE=cpu    fill in what is not pinned, and this page
+
+Every file is verified by the SHA-256 that the registry pins. Only formats that cannot run code are
+kept: safetensors, ONNX, CTranslate2, and the JSON and text beside them. A model that ships pickles
+is converted once, in a process of its own that loads tensors and nothing else; the pickles are
+deleted.
+"""
+_LICENCES = """\
+## Licences
+
+A model is used only if its licence allows anyone commercial use (Apache-2.0, BSD, MIT) and the
+registry says that it is cleared. Another is refused until the operator, who holds a licence for
+it, names its key as cleared. Licences are those of the weights, as their owners state them.
+"""
+_PINNED = """\
+## Who pinned what
+
+Where nothing was downloaded, revisions and hashes were read in public sources that name the same
+files. None was guessed: what nobody states is empty. It is taken on trust by `make models`, filled
+in by `make models-pin`, and a deployment refuses a profile that has any
+(`python -m gpu_jobs.models --profile gpu --check-pins`). Pinning changes the model's fingerprint,
+and so the index version: index anew after it.
+"""
+
+
+def page(registry: Registry) -> str:
+    """Markdown: which profile uses what, what each model is, and who pinned it."""
+    parts = (
+        _INTRODUCTION,
+        "\n".join(_profiles(registry)) + "\n",
+        _LICENCES,
+        "\n".join(_models(registry)) + "\n",
+        _PINNED,
+        "\n".join(_pins(registry)) + "\n",
+    )
+    return "\n".join(parts)
 
 
 def _profiles(registry: Registry) -> list[str]:

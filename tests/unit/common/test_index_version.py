@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common import encoders, index_version
+from common import encoders, index_version, registry
 from common.encoders import minilm
 from common.errors import ConfigError
 from common.index_version import MANIFESTS, scene_id
+from tests import tiny_models
 
 VIDEO = UUID("00000000-0000-4000-8000-000000000001")
 
@@ -41,8 +42,41 @@ def test_any_change_of_a_model_is_a_new_index(
 
 def test_unknown_profiles_are_refused() -> None:
     """A profile without a manifest has no index."""
-    with pytest.raises(ConfigError):
-        index_version.index_version("gpu")
+    with pytest.raises(ConfigError, match="huge"):
+        index_version.index_version("huge")
+    with pytest.raises(ConfigError, match="no models to choose"):
+        index_version.index_version("offline", choose=["bge-m3"])
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_the_registry_makes_the_other_indexes(profile: str) -> None:
+    """Every model of the profile is in the manifest, with all that identifies it."""
+    manifest = {record.role: record for record in index_version.manifest(profile)}
+    for role, model in registry.load().profile(profile).items():
+        record = manifest.pop(role)
+        assert (record.name, record.sha256) == (model.key, model.fingerprint)
+        assert record.dimensions == model.dimensions
+    assert set(manifest) == {"tags", "screen_text_detect"}
+    assert re.fullmatch(rf"{profile}-[0-9a-f]{{12}}", index_version.index_version(profile))
+
+
+def test_another_model_is_another_index() -> None:
+    """Choosing medium builds an index beside the one of large; so does other vocabulary of tags."""
+    before = index_version.index_version("gpu")
+    assert index_version.index_version("gpu", choose=["faster-whisper-medium"]) != before
+    assert index_version.index_version("gpu", choose=["adaface-ir101-webface12m"]) != before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index_version, "TAG_VOCABULARY_VERSION", 99)
+        assert index_version.index_version("gpu") != before
+
+
+def test_pinning_a_model_makes_another_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was indexed on trust is not searched as if it had been pinned."""
+    loose = tiny_models.unpinned(tiny_models.speech())
+    monkeypatch.setattr(registry, "load", lambda: tiny_models.registry(loose))
+    before = index_version.index_version("cpu")
+    monkeypatch.setattr(registry, "load", lambda: tiny_models.registry(tiny_models.speech()))
+    assert index_version.index_version("cpu") != before
 
 
 def test_the_manifest_is_what_is_loaded() -> None:
