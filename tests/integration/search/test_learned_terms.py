@@ -65,9 +65,7 @@ def _inner_products(tx: Connection, query: Weights) -> dict[UUID, float]:
     return {scene: float(score) for scene, score in tx.execute(_INNER_PRODUCTS, values)}
 
 
-def _random_rows(
-    count: int, *, seed: int
-) -> tuple[list[Weights], np.ndarray[tuple[int, int], np.dtype[np.float32]]]:
+def _random_rows(count: int, *, seed: int) -> tuple[list[Weights], npt.NDArray[np.float32]]:
     """Sparse rows over 60 tokens, and the same as a dense matrix."""
     random = np.random.default_rng(seed)
     matrix = random.random((count, 60), dtype=np.float32) * (random.random((count, 60)) < 0.3)
