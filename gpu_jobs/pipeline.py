@@ -72,7 +72,7 @@ PIPELINE = Pipeline(
         ),
         Stage(name="asr_transcribe", lane="gpu", version=2, run=asr_transcribe.run),
         Stage(name="align_merge", lane="gpu", version=1, run=align_merge.run),
-        Stage(name="embed_text", lane="gpu", version=1, run=embed_text.run),
+        Stage(name="embed_text", lane="gpu", version=2, run=embed_text.run),
         Stage(name="vision_embed_frames", lane="gpu", version=1, run=vision_embed_frames.run),
         Stage(name="vision_tags", lane="gpu", version=1, run=vision_tags.run),
         Stage(name="text_read", lane="gpu", version=1, run=text_read.run),
@@ -80,6 +80,6 @@ PIPELINE = Pipeline(
         Stage(
             name="sidecar_build", lane="gpu", version=1, run=sidecar_build.run, exports=_sidecars
         ),
-        Stage(name="commit", lane="gpu", version=1, run=commit.run, apply=_make_searchable),
+        Stage(name="commit", lane="gpu", version=2, run=commit.run, apply=_make_searchable),
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +19,23 @@ from common.domain import (
     SceneTranscript,
     SceneTranscripts,
     ScreenText,
+    SparseRows,
     Tag,
     Tags,
     TextLine,
     TextVectors,
 )
 from common.errors import ContractError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedTerm:
+    """How much the text model has a token count for a scene."""
+
+    #: Id in the model's vocabulary.
+    token: int
+    #: Above 0.
+    weight: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +52,8 @@ class SceneParts:
     tags: tuple[Tag, ...]
     screen_text: tuple[TextLine, ...]
     faces: tuple[FaceObservation, ...] = ()
+    #: Of what is said, rising by token; empty if the text model gives none.
+    learned: tuple[LearnedTerm, ...] = ()
 
     @property
     def best_frame_ms(self) -> int:
@@ -63,7 +77,7 @@ def split(
     """Regroup by scene, in scene order.
 
     Raises:
-        ContractError: the stages disagree on the number of scenes, frames or vectors.
+        ContractError: the stages disagree on the number of scenes, frames, vectors or sparse rows.
     """
     if len(vectors.vectors) != len(frames.frames):
         raise ContractError("artifact_corrupt", "as many frame vectors as frames expected")
@@ -72,6 +86,7 @@ def split(
     if len(text.ordinals) != len(text.dense):
         raise ContractError("artifact_corrupt", "as many text vectors as ordinals expected")
     dense = dict(zip(text.ordinals, text.dense, strict=True))
+    learned = _learned(text)
     homes = np.array([frame.scene_ordinal for frame in frames.frames], dtype=np.int64)
     observations = faces.observations if faces else ()
     return tuple(
@@ -84,6 +99,22 @@ def split(
             tags=tuple(t for t in tags.tags if t.ordinal == scene.ordinal),
             screen_text=tuple(t for t in screen.lines if t.scene_ordinal == scene.ordinal),
             faces=tuple(f for f in observations if f.scene_ordinal == scene.ordinal),
+            learned=learned.get(scene.ordinal, ()),
         )
         for scene, transcript in zip(scenes.scenes, transcripts.scenes, strict=True)
     )
+
+
+def _learned(text: TextVectors) -> dict[int, tuple[LearnedTerm, ...]]:
+    """The sparse rows by scene."""
+    if text.sparse is None:
+        return {}
+    if len(text.sparse.offsets) != len(text.ordinals) + 1:
+        raise ContractError("artifact_corrupt", "as many sparse rows as ordinals expected")
+    return {ordinal: tuple(_row(text.sparse, place)) for place, ordinal in enumerate(text.ordinals)}
+
+
+def _row(sparse: SparseRows, place: int) -> Iterator[LearnedTerm]:
+    row = slice(*sparse.offsets[place : place + 2])
+    for token, weight in zip(sparse.tokens[row], sparse.weights[row], strict=True):
+        yield LearnedTerm(token=int(token), weight=float(weight))

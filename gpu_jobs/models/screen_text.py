@@ -1,8 +1,9 @@
-"""On-screen text with RapidOCR, from the models in its wheel.
+"""On-screen text with RapidOCR, from the models in its wheel or with a recogniser of one's own.
 
-They read Latin letters, digits, Chinese and Japanese, and **no Hangul**: their alphabet has none
-(18 708 characters, checked). Korean on screen needs the pinned recogniser of the other profiles;
-here it is either not found or read as garbage of low confidence, which is dropped.
+The wheel's read Latin letters, digits, Chinese and Japanese, and **no Hangul**: their alphabet has
+none (18 708 characters, checked), and Korean on screen is either not found or read as garbage of
+low confidence, which is dropped. The profiles that download models give a Korean recogniser; lines
+are found by the wheel's detector in either case, which goes by strokes and not by alphabets.
 """
 
 from __future__ import annotations
@@ -40,7 +41,15 @@ _MIN_CONFIDENCE: Final = 0.6
 _MIN_CONFIDENCE_SHORT: Final = 0.9
 _SHORT_LETTERS: Final = 3
 #: Characters that are hardly more than a stroke: the edge of a table is read as 一 with confidence.
-_STROKES: Final = frozenset("一丨ーı")
+_STROKES: Final = frozenset("一丨ーıㅡㅣ")
+#: Lines of text come to the recogniser in batches of (n, 3, 48, width) BGR, scaled to [-1, 1].
+_LINE_HEIGHT_PX: Final = 48
+_LINE_WIDTH_PX: Final = 320
+#: CTC's blank before the alphabet, and a space after it (PaddleOCR's `CTCLabelDecode`).
+_CLASSES_BESIDE: Final = 2
+#: Key of the alphabet in the metadata of RapidOCR's models, a character per line.
+_ALPHABET: Final = "character"
+_HINT: Final = "run `make models PROFILE=cpu` (or gpu)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +66,29 @@ class ReadLine:
 class RapidOcrReader:
     """Pictures to lines of text. Not thread-safe."""
 
-    name = NAME
+    def __init__(self, *, recogniser: Path | None = None) -> None:
+        """Load both models; never from the network.
 
-    def __init__(self) -> None:
-        """Load both models from the wheel; never from the network.
+        Args:
+            recogniser: holds one `.onnx` of PP-OCR's form, with its alphabet in its metadata, as
+                RapidOCR publishes them, or in one `.txt` beside it, as PaddleOCR does; or None
+                for the wheel's. The caller has verified the files.
 
         Raises:
-            ConfigError: the wheel is missing or carries other models.
+            ConfigError: the wheel is missing or carries other models, or the recogniser's files
+                are not what they should be.
         """
+        if recogniser is None:
+            self.name, alphabet = NAME, None
+            read = _session(_verified(_wheel_models(), *RECOGNISER))
+        else:
+            model, alphabet = _recogniser_files(recogniser)
+            self.name = f"rapidocr-{model.stem}"
+            read = _recogniser(model, alphabet)
         # Heavy (OpenCV), so only a process that reads text pays for it.
         from omegaconf import OmegaConf
         from rapidocr import RapidOCR
 
-        directory = _wheel_models()
         engine: Any = RapidOCR(
             params={
                 "Det.limit_type": "max",
@@ -79,12 +98,14 @@ class RapidOcrReader:
                 "Global.text_score": _MIN_CONFIDENCE,
                 # It warns about every picture without text.
                 "Global.log_level": "critical",
+                # Only asked where the model has no alphabet in itself.
+                "Rec.rec_keys_path": None if alphabet is None else str(alphabet),
             }
         )
         # With sessions of our own RapidOCR has no reason to look for files or to download.
         sessions = {
-            "Det": {"session": _session(directory, *DETECTOR)},
-            "Rec": {"session": _session(directory, *RECOGNISER)},
+            "Det": {"session": _session(_verified(_wheel_models(), *DETECTOR))},
+            "Rec": {"session": read},
         }
         own = OmegaConf.create(sessions, flags={"allow_objects": True})
         engine.cfg = OmegaConf.merge(own, engine.cfg)
@@ -105,7 +126,7 @@ class RapidOcrReader:
         try:
             result = self._engine(np.ascontiguousarray(picture[:, :, ::-1]))
         except Exception as error:  # it raises bare and private types
-            raise PermanentError("stage_failed", f"{NAME}: {type(error).__name__}") from error
+            raise PermanentError("stage_failed", f"{self.name}: {type(error).__name__}") from error
         if result.txts is None:
             return ()
         height, width = picture.shape[:2]
@@ -150,8 +171,48 @@ def _wheel_models() -> Path:
     return Path(spec.origin).parent / "models"
 
 
-def _session(directory: Path, name: str, sha256: str) -> onnxruntime.InferenceSession:
-    model = _verified(directory, name, sha256)
+def _recogniser_files(directory: Path) -> tuple[Path, Path | None]:
+    """The model, and its alphabet if there is one beside it."""
+    models, alphabets = (sorted(directory.glob(f"*.{suffix}")) for suffix in ("onnx", "txt"))
+    if len(models) != 1 or len(alphabets) > 1:
+        found = [path.name for path in (*models, *alphabets)]
+        raise ConfigError(f"one recogniser (.onnx) expected, got {found}; {_HINT}")
+    return models[0], alphabets[0] if alphabets else None
+
+
+def _recogniser(model: Path, alphabet: Path | None) -> onnxruntime.InferenceSession:
+    """Load a recogniser whose classes are those of its alphabet, or else refuse it.
+
+    With an alphabet of another model every letter would be another, and RapidOCR would download
+    one that is missing.
+    """
+    try:
+        session = _session(model.read_bytes())
+    except Exception as error:  # it raises types of its own
+        raise ConfigError(f"{model.name} does not load; {_HINT}") from error
+    if (letters := _letters(session, alphabet)) is None:
+        raise ConfigError(f"{model.name} has no alphabet, nor is one beside it; {_HINT}")
+    line = np.zeros((1, 3, _LINE_HEIGHT_PX, _LINE_WIDTH_PX), dtype=np.float32)
+    try:
+        (found, *_) = session.run(None, {session.get_inputs()[0].name: line})
+    except Exception as error:  # the same
+        raise ConfigError(f"{model.name} takes no lines of 48 px; {_HINT}") from error
+    if found.ndim != 3 or found.shape[2] != letters + _CLASSES_BESIDE:
+        expected = f"(1, n, {letters + _CLASSES_BESIDE})"
+        raise ConfigError(f"{model.name} gives {found.shape}, its alphabet {expected}; {_HINT}")
+    return session
+
+
+def _letters(session: onnxruntime.InferenceSession, alphabet: Path | None) -> int | None:
+    """How many letters RapidOCR will know; it reads the model's own before the file."""
+    stored = session.get_modelmeta().custom_metadata_map.get(_ALPHABET)
+    if stored is not None:
+        return len(stored.splitlines())
+    # As RapidOCR reads the file: split at line feeds only.
+    return None if alphabet is None else len(alphabet.read_bytes().removesuffix(b"\n").split(b"\n"))
+
+
+def _session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _cores()
     options.inter_op_num_threads = 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from common import lexical
@@ -26,6 +26,10 @@ from common.domain import (
 )
 from gpu_jobs.scene_parts import SceneParts, split
 from gpu_jobs.stage import VideoFacts
+
+#: A scene of 12 s has some 50 distinct tokens, so only crafted subtitles come here; they could fill
+#: the index otherwise. What weighs least is left out, as it adds least to an inner product.
+_MAX_LEARNED: Final = 256
 
 
 def run(
@@ -86,9 +90,17 @@ def _terms(parts: SceneParts) -> Iterator[Term]:
     spoken = [segment.text for segment in parts.transcript.segments]
     yield from _counted("transcript", spoken)
     yield from _counted("screen", [line.text for line in parts.screen_text])
+    yield from _learned(parts)
 
 
 def _counted(source: Literal["transcript", "screen"], texts: list[str]) -> Iterator[Term]:
     counts = Counter(term for text in texts for term in lexical.terms(text))
     for term in sorted(counts):
         yield Term(source=source, term=term, weight=float(counts[term]))
+
+
+def _learned(parts: SceneParts) -> Iterator[Term]:
+    """The tokens that weigh most, under their ids: a vocabulary of the model's own."""
+    heaviest = sorted(parts.learned, key=lambda each: (-each.weight, each.token))[:_MAX_LEARNED]
+    for each in sorted(heaviest, key=lambda each: each.token):
+        yield Term(source="learned", term=str(each.token), weight=each.weight)

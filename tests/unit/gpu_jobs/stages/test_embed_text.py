@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
-from common.domain import SceneTranscript, SceneTranscripts, Segment
+import numpy as np
+import numpy.typing as npt
+
+from common.artifacts import decode, encode
+from common.domain import (
+    SceneTranscript,
+    SceneTranscripts,
+    Segment,
+    SparseRows,
+    TextVectors,
+)
+from gpu_jobs.models import Models
+from gpu_jobs.models.bge_m3 import Embedded
 from gpu_jobs.stages import embed_text
 from tests.unit.gpu_jobs.stages.examples import models, segment
 
@@ -45,3 +59,50 @@ def test_a_silent_video_has_no_vectors() -> None:
     result = embed_text.run(align_merge=transcripts((), ()), models=models())
     assert result.ordinals == ()
     assert result.dense.shape == (0, 1024)
+
+
+class Lengths:
+    """A text model whose one token weighs as much as the text is long."""
+
+    name = "lengths"
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self.encode_both(texts).dense
+
+    def encode_both(self, texts: Sequence[str]) -> Embedded:
+        dense = np.zeros((len(texts), 1024), dtype=np.float32)
+        dense[:, 0] = 1
+        sparse = SparseRows(
+            offsets=np.arange(len(texts) + 1, dtype=np.int64),
+            tokens=np.full(len(texts), 7, dtype=np.int64),
+            weights=np.array([len(text) for text in texts], dtype=np.float32),
+        )
+        return Embedded(dense=dense, sparse=sparse)
+
+    def abstains(self, text: str) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class OnlyText:
+    text: Lengths
+
+
+def test_learned_weights_are_kept_where_the_model_gives_them() -> None:
+    """Sparse rows stand beside the dense ones, in scene order, and survive the artifact."""
+    only = cast(Models, OnlyText(text=Lengths()))
+    said = (segment(0, 1, "한국어"),), (), (segment(1, 2, "hello"), segment(2, 3, "again"))
+    result = embed_text.run(align_merge=transcripts(*said), models=only)
+    assert (result.ordinals, result.model) == ((0, 2), "lengths")
+    stored = decode(TextVectors, encode(result)).sparse
+    assert stored is not None
+    assert stored.offsets.tolist() == [0, 1, 2]
+    assert stored.tokens.tolist() == [7, 7]
+    assert stored.weights.tolist() == [3, 11]
+
+
+def test_a_dense_model_gives_no_learned_weights() -> None:
+    """The offline profile's artifact says that there are none."""
+    result = embed_text.run(align_merge=transcripts((segment(0, 1, "Hello."),)), models=models())
+    assert result.sparse is None
+    assert decode(TextVectors, encode(result)).sparse is None

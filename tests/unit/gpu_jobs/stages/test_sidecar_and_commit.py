@@ -26,6 +26,7 @@ from common.domain import (
     ScreenText,
     Segment,
     Sidecars,
+    SparseRows,
     Tag,
     Tags,
     TextLine,
@@ -251,6 +252,60 @@ def test_terms_are_counted_by_source() -> None:
     assert "b2" in {term.term for term in second.terms}
 
 
+def _sparse(*rows: dict[int, float]) -> SparseRows:
+    tokens = [token for row in rows for token in row]
+    weights = [weight for row in rows for weight in row.values()]
+    return SparseRows(
+        offsets=np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64),
+        tokens=np.array(tokens, dtype=np.int64),
+        weights=np.array(weights, dtype=np.float32),
+    )
+
+
+def test_learned_weights_are_terms_of_their_scene() -> None:
+    """Token ids and weights of a sparse row arrive at its scene, beside the counted terms."""
+    found = Found()
+    plain = found.rows().scenes
+    found.embed_text = TextVectors(
+        ordinals=(0, 1),
+        dense=_unit(2, 1024, seed=1),
+        model="text-model",
+        sparse=_sparse({5: 0.5, 900: 1.25}, {6: 0.25}),
+    )
+    for scene, before, learned in zip(
+        found.rows().scenes, plain, ({"5": 0.5, "900": 1.25}, {"6": 0.25}), strict=True
+    ):
+        terms = [term for term in scene.terms if term.source == "learned"]
+        assert {term.term: term.weight for term in terms} == learned
+        assert tuple(term for term in scene.terms if term.source != "learned") == before.terms
+
+
+def test_learned_weights_follow_the_scene_not_the_row() -> None:
+    """Where the first scene is silent, the first row is the second scene's."""
+    found = Found()
+    found.embed_text = replace(found.embed_text, ordinals=(1,), sparse=_sparse({5: 0.5}))
+    first, second = found.rows().scenes
+    assert "learned" not in {term.source for term in first.terms}
+    assert [term.term for term in second.terms if term.source == "learned"] == ["5"]
+
+
+def test_only_the_heaviest_learned_weights_are_kept() -> None:
+    """Of 300 tokens the 256 that weigh most are; of equals those with the lower ids."""
+    found = Found()
+    row = {token: 1.0 if token % 2 else 2.0 for token in range(300)}
+    found.embed_text = replace(found.embed_text, sparse=_sparse(row))
+    kept = {int(t.term) for t in found.rows().scenes[0].terms if t.source == "learned"}
+    assert kept == set(range(0, 300, 2)) | set(range(1, 2 * (256 - 150), 2))
+
+
+def test_sidecars_are_the_same_with_learned_weights() -> None:
+    """Weights of tokens are of use to the index alone."""
+    found = Found()
+    plain = found.sidecars()
+    found.embed_text = replace(found.embed_text, sparse=_sparse({5: 0.5}))
+    assert found.sidecars() == plain
+
+
 def test_a_scene_without_frames_shows_its_start() -> None:
     """Where no frame could be sampled the scene's start is shown, and there are no vectors."""
     found = Found()
@@ -273,7 +328,11 @@ def _lose_a_text_vector(found: Found) -> None:
     found.embed_text = replace(found.embed_text, dense=found.embed_text.dense[:0])
 
 
-@pytest.mark.parametrize("damage", [_lose_a_vector, _lose_a_text_vector])
+def _lose_a_sparse_row(found: Found) -> None:
+    found.embed_text = replace(found.embed_text, sparse=_sparse())
+
+
+@pytest.mark.parametrize("damage", [_lose_a_vector, _lose_a_text_vector, _lose_a_sparse_row])
 def test_stages_that_disagree_are_a_contract_error(damage: Callable[[Found], None]) -> None:
     """Artifacts that do not fit together are refused, never silently paired wrong."""
     found = Found()

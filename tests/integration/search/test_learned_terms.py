@@ -1,0 +1,142 @@
+"""Learned weights of tokens in the index: stored, private, exact, and in no one's way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sqlalchemy import Connection, text
+
+from common.domain import IndexRows, Term
+from common.encoders import QueryEncoders
+from common.search_index import replace_video
+from tests.integration.search.conftest import Library
+from tests.library import VERSION, SceneSpec, scene_row
+
+#: Token → weight.
+Weights = Mapping[int, float]
+
+#: Without a tenant predicate, so that row-level security alone keeps tenants apart.
+_INNER_PRODUCTS = text("""
+    SELECT scene_id, sum(CAST(t.weight AS float8) * q.weight) AS score
+    FROM scene_terms AS t
+    JOIN unnest(CAST(:terms AS text[]), CAST(:weights AS float8[])) AS q (term, weight) USING (term)
+    WHERE index_version = :index_version AND source = 'learned' AND term = ANY(:terms)
+    GROUP BY scene_id ORDER BY score DESC, scene_id
+""")
+
+
+def _store(
+    library: Library, models: QueryEncoders, user_id: UUID, learned: Sequence[Weights]
+) -> list[UUID]:
+    """Index a video of a scene per row of weights; returns the scenes' ids."""
+    video_id = uuid4()
+    library.database.owner_rows(
+        "INSERT INTO videos (user_id, id, title) VALUES (:user_id, :id, 'Learned')",
+        user_id=user_id,
+        id=video_id,
+    )
+    scenes = [
+        replace(row, terms=(*row.terms, *_terms(weights)))
+        for ordinal, weights in enumerate(learned)
+        for row in [scene_row(models, ordinal, SceneSpec(said=("two words",)))]
+    ]
+    rows = IndexRows(index_version=VERSION, duration_ms=600_000, scenes=tuple(scenes))
+    worker = library.database.as_role("heimdex_worker")
+    with worker.tenant(user_id, effect="test.store") as tx:
+        replace_video(tx, user_id=user_id, video_id=video_id, rows=rows)
+    worker.close()
+    return [scene.scene_id for scene in scenes]
+
+
+def _terms(weights: Weights) -> list[Term]:
+    return [
+        Term(source="learned", term=str(token), weight=weight) for token, weight in weights.items()
+    ]
+
+
+def _inner_products(tx: Connection, query: Weights) -> dict[UUID, float]:
+    terms = [str(token) for token in query]
+    values = {"terms": terms, "weights": list(query.values()), "index_version": VERSION}
+    return {scene: float(score) for scene, score in tx.execute(_INNER_PRODUCTS, values)}
+
+
+def _random_rows(count: int, *, seed: int) -> tuple[list[Weights], npt.NDArray[np.float32]]:
+    """Sparse rows over 60 tokens, and the same as a dense matrix."""
+    random = np.random.default_rng(seed)
+    matrix = random.random((count, 60), dtype=np.float32) * (random.random((count, 60)) < 0.3)
+    rows = [{int(t): float(row[t]) for t in np.flatnonzero(row)} for row in matrix]
+    return rows, matrix
+
+
+def test_inner_products_are_exact(library: Library, models: QueryEncoders) -> None:
+    """The database's inner products of a query with every scene are NumPy's, in the same order."""
+    rows, matrix = _random_rows(40, seed=1)
+    ids = _store(library, models, library.user_id, rows)
+    queries, query_matrix = _random_rows(5, seed=2)
+    for query, expected in zip(queries, query_matrix.astype(float) @ matrix.T, strict=True):
+        with library.api.tenant(library.user_id) as tx:
+            found = _inner_products(tx, query)
+        by_scene = dict(zip(ids, expected.tolist(), strict=True))
+        assert found == pytest.approx({k: v for k, v in by_scene.items() if v > 0}, rel=1e-6)
+        assert len(found) > 20
+        ordered = sorted(found, key=lambda scene: -by_scene[scene])
+        assert list(found) == ordered
+
+
+def test_learned_terms_are_the_tenants_own(library: Library, models: QueryEncoders) -> None:
+    """The same tokens of two tenants: each sees its own scenes, a third sees none."""
+    mine = _store(library, models, library.user_id, [{5: 0.5}, {6: 1.0}])
+    theirs = _store(library, models, library.other_id, [{5: 2.0}])
+    query = {5: 1.0, 6: 1.0}
+    with library.api.tenant(library.user_id) as tx:
+        assert _inner_products(tx, query) == {mine[1]: 1.0, mine[0]: 0.5}
+    with library.api.tenant(library.other_id) as tx:
+        assert _inner_products(tx, query) == {theirs[0]: 2.0}
+    with library.api.tenant(uuid4()) as tx:
+        assert _inner_products(tx, query) == {}
+
+
+def test_lengths_do_not_count_learned_terms(library: Library, models: QueryEncoders) -> None:
+    """A scene of two words is two words long, whatever its tokens weigh."""
+    (scene,) = _store(library, models, library.user_id, [{5: 100.0, 6: 50.0}])
+    (lengths,) = library.database.owner_rows(
+        "SELECT transcript_length, screen_length FROM scenes WHERE id = :id", id=scene
+    )
+    assert tuple(lengths) == (2, 0)
+
+
+def test_they_go_with_their_video(library: Library, models: QueryEncoders) -> None:
+    """A video that is indexed again, or deleted, leaves no learned terms behind."""
+    (scene,) = _store(library, models, library.user_id, [{5: 1.0}])
+    library.database.owner_rows("DELETE FROM scenes WHERE id = :id", id=scene)
+    assert not library.database.owner_rows("SELECT 1 FROM scene_terms WHERE source = 'learned'")
+
+
+def test_other_search_does_not_see_them(library: Library) -> None:
+    """Token ids that look like words of a query change no hit, score or explanation."""
+    queries = ("EXIT 3", "the train leaves", "기차가 출발", '"to be or not"', "빨간 차 밤에")
+    before = [library.find(query) for query in queries]
+    worker = library.database.as_role("heimdex_worker")
+    with worker.tenant(library.user_id, effect="test.store") as tx:
+        tx.execute(
+            text(
+                "INSERT INTO scene_terms (user_id, index_version, source, term, scene_id, weight)"
+                " SELECT s.user_id, s.index_version, 'learned', t.term, s.id, 9"
+                " FROM scenes AS s, (SELECT DISTINCT term FROM scene_terms) AS t"
+            )
+        )
+    worker.close()
+    (added,) = library.database.owner_rows(
+        "SELECT count(*) FROM scene_terms WHERE source = 'learned' AND term IN ('3', 'train')"
+    )
+    assert added[0] == 2 * 12
+    for query, was in zip(queries, before, strict=True):
+        now = library.find(query)
+        assert library.places(now) == library.places(was)
+        assert len(was.hits) > 0
+        assert now == was
