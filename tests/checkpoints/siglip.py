@@ -108,6 +108,9 @@ def _model(vocabulary: int, version: Version) -> Any:
             if name.endswith("position_embedding.weight"):
                 # As strong as the tokens: a word elsewhere is another text.
                 values.copy_(torch.randn_like(values) * 0.3)
+            if name.endswith(("q_proj.weight", "k_proj.weight")):
+                # Attention that is sharp: a few words among 64 positions make a difference.
+                values *= 3
         model.logit_scale.fill_(LOGIT_SCALE)
         model.logit_bias.fill_(LOGIT_BIAS)
     return model
@@ -145,7 +148,8 @@ def _write_gemma(directory: Path) -> int:
     )
     tokenizer.add_special_tokens(list(_GEMMA_SPECIAL))
     tokenizer.save(str(directory / "tokenizer.json"))
-    special = dict(zip(("pad_token", "eos_token", "bos_token", "unk_token"), _GEMMA_SPECIAL))
+    names = ("pad_token", "eos_token", "bos_token", "unk_token")
+    special = dict(zip(names, _GEMMA_SPECIAL, strict=True))
     _write_json(directory / "special_tokens_map.json", special)
     _write_json(
         directory / "tokenizer_config.json",
