@@ -27,6 +27,7 @@ from common.ledger.stages import Stages
 from common.ledger.uploads import Uploads
 from common.storage import ObjectStore
 from gpu_jobs import sandbox
+from gpu_jobs.costs import Rates
 from gpu_jobs.pipeline import PIPELINE
 from gpu_jobs.runner import Runner, Tools
 from gpu_jobs.worker import Ports, Schedule, Worker
@@ -100,6 +101,7 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
         store=ObjectStore.connect(settings),
         uploads_bucket=settings.uploads_bucket,
         artifacts_bucket=settings.artifacts_bucket,
+        rates=Rates.of(settings),
         sandbox=sandbox.call,
         load_models=partial(_load_models, settings.profile),
         limits=MediaLimits(max_duration_ms=settings.max_duration_ms),

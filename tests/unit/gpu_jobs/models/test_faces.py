@@ -231,7 +231,8 @@ def test_the_real_detector_finds_a_portrait() -> None:
     shown = portrait()
     boxes = []
     for size in (1_280, 512, 256):
-        resized = np.asarray(cv2.resize(shown, (size, size), interpolation=cv2.INTER_AREA))
+        scaled = cv2.resize(shown, (size, size), interpolation=cv2.INTER_AREA)
+        resized = np.asarray(scaled, dtype=np.uint8)
         (face,) = detector.detect(resized)
         assert usable(face, width=size, height=size)
         boxes.append(face.fractions(width=size, height=size))

@@ -42,7 +42,7 @@ def head(*, turned: float = 0.0, nodded: float = 0.0) -> npt.NDArray[np.float64]
 def noise(spread: float) -> npt.NDArray[np.uint8]:
     """A crop of noise."""
     pixels = np.random.default_rng(3).normal(128, spread, (112, 112, 3))
-    return pixels.clip(0, 255).astype(np.uint8)
+    return np.asarray(pixels.clip(0, 255), dtype=np.uint8)
 
 
 @given(_PARTS)

@@ -24,7 +24,7 @@ _CPU = Device(kind="cpu")
 def crops(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Noise with a colour cast, so that the channels differ."""
     noise = np.random.default_rng(seed).integers(0, 120, (count, 112, 112, 3))
-    return (noise + np.array([120, 40, 0])).astype(np.uint8)
+    return np.asarray(noise + np.array([120, 40, 0]), dtype=np.uint8)
 
 
 def one_colour(red: int, green: int, blue: int) -> npt.NDArray[np.uint8]:
