@@ -133,6 +133,23 @@ def test_faces_come_largest_first(tmp_path: Path) -> None:
     assert FaceFinder(Given(small), recogniser).name == "given+sface"
 
 
+def test_only_usable_faces_are_found(tmp_path: Path) -> None:
+    """The finder leaves out what is not usable, and asks the recogniser for nothing else."""
+    asked: list[int] = []
+
+    class Counting(SFace):
+        def embed(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            asked.append(len(crops))
+            return super().embed(crops)
+
+    recogniser = Counting(checkpoints.recogniser(tmp_path, dimensions=128), _CPU)
+    unsure = replace(good_face(), score=0.55)
+    found = FaceFinder(Given(unsure, good_face(), unsure), recogniser).find(picture(640, 360))
+    assert len(found) == 1
+    assert FaceFinder(Given(unsure), recogniser).find(picture(640, 360)) == ()
+    assert asked == [1]
+
+
 def test_boxes_end_at_the_edge() -> None:
     """The part of a face outside of the picture does not count."""
     face = replace(good_face(), box=(-20.0, 340.0, 100.0, 50.0))
@@ -165,7 +182,20 @@ def test_a_good_face_is_kept() -> None:
         {"landmarks": good_face().landmarks / 10},
         {"landmarks": np.full((5, 2), np.nan)},
     ],
-    ids=str,
+    ids=[
+        "unsure",
+        "no score",
+        "narrow",
+        "flat",
+        "beyond the left edge",
+        "below the bottom edge",
+        "infinite",
+        "mirrored",
+        "scrambled",
+        "in one point",
+        "eyes too near",
+        "no landmarks",
+    ],
 )
 def test_what_could_be_anything_is_dropped(change: dict[str, object]) -> None:
     """Unsure, small, cut off and disordered detections are no faces."""
