@@ -35,6 +35,10 @@ class Settings(BaseSettings):
 
     #: Directory of the models of the cpu and gpu profiles, as `make models` fills it.
     models_dir: str = ""
+    #: Faces are looked for; off because it takes people's consent, and a model that is cleared.
+    feature_face_detection: bool = False
+    #: The operator holds a licence for a face recogniser that is not cleared for commercial use.
+    face_licensed: bool = False
 
     #: SQLAlchemy URL; or, on Google Cloud, the instance, database and IAM user.
     database_url: str = ""
@@ -72,6 +76,20 @@ class Settings(BaseSettings):
     stop_claiming_after_s: float = Field(default=2_400.0, gt=0)
     #: The sweep rings again for a run that has been ready this long without a claim.
     ring_again_after_s: float = Field(default=60.0, ge=0)
+
+    #: Prices that the cost of a video is estimated with, in US dollars: an L4 without zonal
+    #: redundancy, a vCPU and a GiB of memory for a second, billed by instance. Source:
+    #: cloud.google.com/run/pricing, regions of tier 1, before free tier and discounts. Regions of
+    #: tier 2 (asia-northeast3, asia-southeast1) are dearer.
+    price_gpu_second_usd: float = Field(default=0.000_186_7, ge=0)
+    price_cpu_second_usd: float = Field(default=0.000_018, ge=0)
+    price_gib_second_usd: float = Field(default=0.000_002, ge=0)
+    #: What an instance of each job has; with a GPU Cloud Run gives no less than 4 vCPU and 16 GiB.
+    media_job_cpus: float = Field(default=2.0, gt=0)
+    media_job_memory_gib: float = Field(default=4.0, gt=0)
+    gpu_job_gpus: int = Field(default=1, ge=0)
+    gpu_job_cpus: float = Field(default=4.0, gt=0)
+    gpu_job_memory_gib: float = Field(default=16.0, gt=0)
 
     def topic(self, lane: Lane) -> str:
         """Short name of the lane's topic."""

@@ -369,8 +369,8 @@ class FaceObservation:
     box: tuple[float, float, float, float]
     #: 0–1.
     quality: float
-    #: (512,) float32, L2-normalised.
-    vector: npt.NDArray[np.float32]
+    #: (512,) float32, L2-normalised. Never logged.
+    vector: npt.NDArray[np.float32] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

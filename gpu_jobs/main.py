@@ -28,6 +28,7 @@ from common.ledger.uploads import Uploads
 from common.storage import ObjectStore
 from common.videos import people
 from gpu_jobs import sandbox
+from gpu_jobs.costs import Rates
 from gpu_jobs.pipeline import PIPELINE
 from gpu_jobs.runner import Runner, Tools
 from gpu_jobs.worker import Ports, Schedule, Worker
@@ -101,6 +102,7 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
         store=ObjectStore.connect(settings),
         uploads_bucket=settings.uploads_bucket,
         artifacts_bucket=settings.artifacts_bucket,
+        rates=Rates.of(settings),
         sandbox=sandbox.call,
         load_models=partial(_load_models, settings.profile),
         names=partial(_names, db),

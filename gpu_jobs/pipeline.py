@@ -76,7 +76,7 @@ PIPELINE = Pipeline(
         Stage(name="vision_embed_frames", lane="gpu", version=1, run=vision_embed_frames.run),
         Stage(name="vision_tags", lane="gpu", version=1, run=vision_tags.run),
         Stage(name="text_read", lane="gpu", version=1, run=text_read.run),
-        Stage(name="faces_detect", lane="gpu", version=1, run=faces_detect.run),
+        Stage(name="faces_detect", lane="gpu", version=2, run=faces_detect.run),
         Stage(
             name="sidecar_build", lane="gpu", version=1, run=sidecar_build.run, exports=_sidecars
         ),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -18,6 +18,7 @@ from common.ledger.stages import StagePlan, Stages
 from common.ledger.uploads import Uploads
 from common.ports import Objects
 from gpu_jobs.checkpoints import Checkpoints
+from gpu_jobs.costs import Rates
 from gpu_jobs.hold import Hold
 from gpu_jobs.stage import Pipeline, Stage, VideoFacts
 from gpu_jobs.upload import downloaded
@@ -51,6 +52,8 @@ class Tools:
     store: Objects
     uploads_bucket: str
     artifacts_bucket: str
+    #: What a second of each lane costs.
+    rates: Rates
     sandbox: Sandbox
     #: Called once, before the first stage that asks for models.
     load_models: Callable[[], Any]
@@ -94,13 +97,16 @@ class Runner:
         checkpoints = Checkpoints(self._tools.store, bucket, lease, records)
         with ExitStack() as resources:
             work = _Work(lease=lease, hold=hold, checkpoints=checkpoints, resources=resources)
+            # However the run ends: what failed was paid for too.
+            resources.callback(self._log_cost, work)
             for group in self._pipeline.groups(lane):
                 if not [stage for stage in group if not checkpoints.find(stage)]:
                     continue
                 if missing := self._missing_input(group[0], checkpoints):
                     log.event("run.sent_back", severity="WARNING", stage=missing.name)
                     return self._tools.endings.send_back(lease, missing.lane)
-                self._make(group, work)
+                with work.timed(group):
+                    self._make(group, work)
         return self._complete(work)
 
     def _missing_input(self, stage: Stage, checkpoints: Checkpoints) -> Stage | None:
@@ -180,6 +186,10 @@ class Runner:
         next_lane = self._pipeline.next_lane(lane)
         return self._tools.endings.complete(work.lease, next_lane=next_lane, apply=apply)
 
+    def _log_cost(self, work: _Work) -> None:
+        cost_usd = self._tools.rates.cost_usd(work.lease.run.lane, work.seconds)
+        log.event("run.costed", seconds=work.seconds, cost_usd=cost_usd)
+
     def _media(self, work: _Work) -> Media:
         """The upload, downloaded once per run."""
         if work.media is None:
@@ -214,6 +224,18 @@ class _Work:
     checkpoints: Checkpoints
     resources: ExitStack
     media: Media | None = None
+    #: What each stage of this attempt took, by name; rows that share a function have one entry.
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, group: Sequence[Stage]) -> Iterator[None]:
+        """Count the body's time for a group of rows, also when it fails."""
+        started_at = time.monotonic()
+        try:
+            yield
+        finally:
+            name = "+".join(stage.name for stage in group)
+            self.seconds[name] = round(time.monotonic() - started_at, 3)
 
 
 class _Progress:

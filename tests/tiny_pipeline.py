@@ -21,6 +21,7 @@ from common.ledger.outbox import Outbox
 from common.ledger.policy import LeasePolicy
 from common.ledger.stages import Stages
 from common.ledger.uploads import Uploads
+from gpu_jobs.costs import Rates
 from gpu_jobs.runner import Runner, Tools
 from gpu_jobs.stage import Export, Pipeline, Stage, VideoFacts
 from gpu_jobs.worker import Ports, Schedule, Worker
@@ -145,6 +146,7 @@ class Rig:
             store=self.store,
             uploads_bucket=UPLOADS,
             artifacts_bucket=ARTIFACTS,
+            rates=Rates(usd_per_s={"media": 0.001, "gpu": 0.01}),
             sandbox=call_in_process,
             load_models=lambda: "tiny models",
             names=lambda user_id: (f"friend of {user_id}",),

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from gpu_jobs.models import face_gate
+from gpu_jobs.models.device import Device
+from gpu_jobs.models.face_alignment import align
+from gpu_jobs.models.face_detector import Detection, YuNet, usable
+from gpu_jobs.models.face_quality import quality
+from gpu_jobs.models.face_recognisers import AdaFace, Recogniser, SFace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,4 +26,86 @@ class FoundFace:
     #: 0–1: how sharp, large, frontal and certain it is.
     quality: float
     #: (512,) float32, L2-normalised; shorter models are zero-padded.
-    vector: npt.NDArray[np.float32]
+    vector: npt.NDArray[np.float32] = field(repr=False)
+
+
+class Detector(Protocol):
+    """Pictures to places of faces."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+
+    def detect(self, picture: npt.NDArray[np.uint8]) -> tuple[Detection, ...]:
+        """(height, width, 3) RGB to all that could be a face, in pixels."""
+
+
+class FaceFinder:
+    """Pictures to faces: detect, keep what is usable, align, tell apart. Not thread-safe.
+
+    Two faces in one picture are never one person, so none are merged here.
+
+    Args:
+        detector: finds them, generously.
+        recogniser: makes the vectors.
+    """
+
+    def __init__(self, detector: Detector, recogniser: Recogniser) -> None:
+        self._detector = detector
+        self._recogniser = recogniser
+        self.name = f"{detector.name}+{recogniser.name}"
+
+    def find(self, picture: npt.NDArray[np.uint8]) -> tuple[FoundFace, ...]:
+        """Find the faces in a picture.
+
+        Args:
+            picture: (height, width, 3) RGB.
+
+        Returns:
+            Faces, largest first.
+
+        Raises:
+            PermanentError: a model failed (`stage_failed`); without its words, which could quote
+                what it was given.
+            TransientError: `stage_failed`, memory ran out.
+        """
+        height, width = picture.shape[:2]
+        found = self._detector.detect(picture)
+        kept = [face for face in found if usable(face, width=width, height=height)]
+        if not kept:
+            return ()
+        kept.sort(key=lambda face: (-face.area, face.box))
+        crops = np.stack([align(picture, face.landmarks) for face in kept])
+        vectors = self._recogniser.embed(crops)
+        return tuple(
+            FoundFace(
+                box=face.fractions(width=width, height=height),
+                quality=quality(score=face.score, landmarks=face.landmarks, crop=crop),
+                vector=vector,
+            )
+            for face, crop, vector in zip(kept, crops, vectors, strict=True)
+        )
+
+
+def open_faces(
+    detector_file: Path,
+    recogniser_file: Path,
+    kind: type[SFace] | type[AdaFace],
+    *,
+    device: Device,
+    licensed: bool,
+) -> FaceFinder:
+    """Load the models from verified files, if their use is cleared.
+
+    Args:
+        detector_file: YuNet, ONNX.
+        recogniser_file: of `kind`, ONNX.
+        kind: the recogniser.
+        device: where the recogniser computes; the detector is small and stays on the CPU.
+        licensed: the operator holds a licence for a recogniser that is not cleared.
+
+    Raises:
+        ConfigError: not cleared (before any file is read), or a file is missing or wrong.
+    """
+    face_gate.require_cleared(kind.name, kind.licence, licensed=licensed)
+    return FaceFinder(YuNet(detector_file), kind(recogniser_file, device))
