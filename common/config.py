@@ -35,6 +35,8 @@ class Settings(BaseSettings):
 
     #: Directory of the models of the cpu and gpu profiles, as `make models` fills it.
     models_dir: str = ""
+    #: Search with the int8 text towers; refused unless their loss was measured on pinned weights.
+    quantised_encoders: bool = False
 
     #: SQLAlchemy URL; or, on Google Cloud, the instance, database and IAM user.
     database_url: str = ""
