@@ -100,11 +100,11 @@ class OnnxBgeM3:
             Token ids to weights above 0, the highest where a token occurs more than once; special
             and unknown tokens have none.
         """
-        return self.encode_both(text)[1]
+        return self.encode_query(text)[1]
 
-    def encode_both(self, text: str) -> tuple[Floats, dict[int, float]]:
+    def encode_query(self, text: str) -> tuple[Floats, dict[int, float]]:
         """`encode([text])[0]` and `encode_sparse(text)` for the price of one."""
-        ids = self._tokenizer.encode(text).ids
+        ids = self._tokenizer.encode(_composed(text)).ids
         dense, sparse = self._run([ids])
         weights: dict[int, float] = {}
         for token, weight in zip(ids, sparse[0].tolist(), strict=True):
@@ -119,7 +119,8 @@ class OnnxBgeM3:
     def _batches(self, texts: Sequence[str]) -> Iterator[tuple[slice, list[list[int]]]]:
         for start in range(0, len(texts), _BATCH):
             rows = slice(start, start + _BATCH)
-            yield rows, [each.ids for each in self._tokenizer.encode_batch(list(texts[rows]))]
+            prepared = [_composed(text) for text in texts[rows]]
+            yield rows, [each.ids for each in self._tokenizer.encode_batch(prepared)]
 
     def _run(self, ids: Sequence[Sequence[int]]) -> tuple[Floats, Floats]:
         """Dense (n, width) and sparse (n, length)."""
@@ -194,7 +195,7 @@ class OnnxSiglipText:
 
     def understood(self, text: str) -> tuple[Understood, ...]:
         """All words of the text, as typed in lower case: the model goes by the whole sentence."""
-        words = _WORD.findall(unicodedata.normalize("NFC", text).lower())
+        words = _WORD.findall(_composed(text).lower())
         return tuple(Understood(word=word, axis="") for word in words)
 
     def log_odds(self, cosine: float) -> float:
@@ -217,9 +218,10 @@ def prepare(text: str, *, version: int) -> str:
 
     Args:
         text: any.
-        version: 2 lower-cases; 1 also drops ASCII punctuation and repeated white space.
+        version: 2 is composed and in lower case; 1 also without ASCII punctuation and repeated
+            white space.
     """
-    lower = text.lower()
+    lower = _composed(text).lower()
     return lower if version == 2 else " ".join(lower.translate(_NO_PUNCTUATION).split())
 
 
@@ -233,6 +235,11 @@ def load_text(directory: Path, *, quantised: bool = False) -> OnnxBgeM3:
 def load_image(directory: Path, *, quantised: bool = False) -> OnnxSiglipText:
     """The image-text encoder of a directory, loaded and verified once per process."""
     return OnnxSiglipText(directory, quantised=quantised)
+
+
+def _composed(text: str) -> str:
+    """The tokenizers leave decomposed Hangul as it is, and do not know it."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _version(tower: ExportedTower) -> int:

@@ -44,6 +44,8 @@ _SAMPLES: Final = (
     "Ünïcödé — naïve café, 42 % off! 夜の車",
     "the quick brown fox jumps over the lazy dog " * 20,
 )
+#: SigLIP 1's file.
+SENTENCEPIECE: Final = "spiece.model"
 _REVISION: Final = re.compile("[0-9a-f]{40}|")
 #: Torch 2.13 warns of its own call while it exports; there is nothing to change on this side.
 _TORCH_WARNING: Final = r"`isinstance\(treespec, LeafSpec\)` is deprecated"
@@ -103,7 +105,7 @@ def _source(kind: Kind, directory: Path) -> dict[str, str]:
             raise ConfigError(
                 f"{directory} has no {name}: run `make models PROFILE=cpu` (or gpu) first"
             )
-    tokenizer = [each for each in (TOKENIZER, "spiece.model") if (directory / each).is_file()]
+    tokenizer = [each for each in (TOKENIZER, SENTENCEPIECE) if (directory / each).is_file()]
     return {name: sha256(directory / name) for name in (*needed, *tokenizer)}
 
 
@@ -285,14 +287,45 @@ def _tokenizer(directory: Path) -> Any:
 
 
 def _write_fast_tokenizer(tokenizer: Any, directory: Path, out: Path) -> None:
-    """The tokenizer as set up by transformers; SigLIP 1's is not of that kind, but has a file."""
+    """The tokenizer as set up by transformers; SigLIP 1's is SentencePiece's own."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:
-        backend.save(str(out / TOKENIZER))
-    elif (directory / TOKENIZER).is_file():
-        shutil.copyfile(directory / TOKENIZER, out / TOKENIZER)
-    else:
-        raise ConfigError(f"{directory} has no {TOKENIZER}, which search needs")
+    if backend is None and (directory / SENTENCEPIECE).is_file():
+        backend = _of_sentencepiece(directory / SENTENCEPIECE)
+    if backend is None:
+        raise ConfigError(f"{directory} has neither {TOKENIZER} nor {SENTENCEPIECE}")
+    backend.save(str(out / TOKENIZER))
+
+
+def _of_sentencepiece(path: Path) -> Any:
+    """A Unigram model with T5's conventions as search can read it; `_compare` would see a flaw."""
+    from sentencepiece import sentencepiece_model_pb2
+    from tokenizers import (
+        AddedToken,
+        Regex,
+        Tokenizer,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+    )
+
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(path.read_bytes())
+    pieces = [(piece.piece, piece.score) for piece in proto.pieces]
+    end = proto.trainer_spec.eos_piece
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=proto.trainer_spec.unk_id))
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap),
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {end}", special_tokens=[(end, proto.trainer_spec.eos_id)]
+    )
+    tokenizer.add_special_tokens([AddedToken(end, special=True)])
+    return tokenizer
 
 
 def _siglip_version(directory: Path) -> int:

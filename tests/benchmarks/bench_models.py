@@ -1,9 +1,10 @@
 """The models of the gpu lane and of search with full-size random weights, on CPU or CUDA.
 
 `python -m tests.benchmarks.bench_models [--size base|full|tiny] [--whisper small|large-v3-turbo]
-[--seconds N] [--device cpu|cuda] [--stages NAME …]` runs each stage in a process of its own and
-prints what it does per second, its peak memory, and what a 10-minute video takes; the last line is
-one JSON object. Each stage is measured beside a plain use of the same model, in the same process.
+[--seconds N] [--device cpu|cuda] [--int8] [--stages NAME …]` runs each stage in a process of its
+own and prints what it does per second, its peak memory, and what a 10-minute video takes; the last
+line is one JSON object. Each stage is measured beside a plain use of the same model, in the same
+process.
 
 It needs torch and transformers; the speech stage also ctranslate2, and search's also onnx,
 onnxscript and onnxruntime. A stage whose libraries are missing is reported and left out.
@@ -68,7 +69,7 @@ def run(stage: str, asked: argparse.Namespace) -> dict[str, Any]:
     command = [
         *(sys.executable, "-m", "tests.benchmarks.bench_models", "--child", stage),
         *("--size", asked.size, "--whisper", asked.whisper, "--device", asked.device),
-        *("--seconds", str(asked.seconds)),
+        *("--seconds", str(asked.seconds), *(["--int8"] if asked.int8 else [])),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -85,6 +86,7 @@ def child(stage: str, asked: argparse.Namespace) -> None:
             device=asked.device,
             seconds=asked.seconds,
             directory=Path(directory),
+            int8=asked.int8,
         )
         print(json.dumps(measure(stage, setting)))
 
@@ -134,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), help="by default what torch sees")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each variant of a stage")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--int8", action="store_true", help="search's text towers in int8 too")
     parser.add_argument("--child", choices=STAGES, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.device is None:

@@ -36,6 +36,8 @@ class Setting:
     #: Of each variant.
     seconds: float
     directory: Path
+    #: Quantise the text towers too, which takes five times their size in memory.
+    int8: bool = False
 
 
 Rows = dict[str, Any]
@@ -196,8 +198,10 @@ def queries(setting: Setting) -> Rows:
         out = setting.directory / "query" / kind
         with contextlib.redirect_stdout(io.StringIO()):
             export_text_tower(kind, place, out)
-            quantise(out, out / "quantised")
-        for name, graph in (("onnx", None), ("onnx int8", out / "quantised" / "model.onnx")):
+            if setting.int8:
+                quantise(out, out / "quantised")
+        graphs = {"onnx": None, "onnx int8": out / "quantised" / "model.onnx"}
+        for name, graph in graphs.items() if setting.int8 else [("onnx", None)]:
             encoder: Any
             if kind == "bge-m3":
                 encoder = OnnxBgeM3(out, graph=graph)

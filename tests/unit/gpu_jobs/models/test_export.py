@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -14,7 +15,7 @@ from common.encoders.onnx_text import OnnxSiglipText
 from common.errors import ConfigError
 from gpu_jobs.models import export
 from gpu_jobs.models.export import Kind, export_text_tower
-from tests.checkpoints import towers
+from tests.checkpoints import siglip, towers
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("towers")]
 
@@ -56,6 +57,26 @@ def test_the_graph_tells_nothing_of_this_machine(kind: Kind) -> None:
     graph = (towers.exported(kind) / "model.onnx").read_bytes()
     assert b"site-packages" not in graph
     assert b".py" not in graph
+
+
+def test_siglip_1_equals_its_reference(tmp_path: Path) -> None:
+    """SigLIP 1, whose tokenizer is SentencePiece's, gives its reference's vectors for any text."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    source = tmp_path / "siglip-1"
+    siglip.write(source, version=1)
+    export_text_tower("siglip", source, tmp_path / "image")
+    texts = ["A red  car, at NIGHT!", "빨간 차가 밤에", "", "don't stop-motion", "a car " * 80]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    ids = tokenizer(
+        texts, padding="max_length", max_length=64, truncation=True, return_tensors="pt"
+    )["input_ids"]
+    model = transformers.SiglipModel.from_pretrained(source).eval()
+    with torch.no_grad():
+        expected = model.get_text_features(input_ids=ids).pooler_output.numpy()
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    found = OnnxSiglipText(tmp_path / "image").encode_texts(texts)
+    np.testing.assert_allclose(found[:, : expected.shape[1]], expected, atol=1e-4)
 
 
 def test_a_tower_that_differs_is_not_written(
