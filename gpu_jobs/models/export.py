@@ -34,6 +34,8 @@ Floats = npt.NDArray[np.float32]
 _QUERY_TOKENS: Final = 512
 #: The length of text that SigLIP was trained with (big_vision, configs/proj/image_text).
 _SIGLIP_LENGTH: Final = 64
+#: Whatever a tokenizer's settings say: it was trained so (big_vision, pp/ops_text).
+_PADDING_SIDE: Final = "right"
 #: A tower that is further from the checkpoint is not exported.
 _MIN_COSINE: Final = 0.9999
 _SAMPLES: Final = (
@@ -198,6 +200,7 @@ def _write_siglip(directory: Path, out: Path, name: str) -> Floats:
     batch = tokenizer(
         texts,
         padding="max_length",
+        padding_side=_PADDING_SIDE,
         truncation=True,
         max_length=_SIGLIP_LENGTH,
         return_tensors="pt",
@@ -211,7 +214,7 @@ def _write_siglip(directory: Path, out: Path, name: str) -> Floats:
         "length": _SIGLIP_LENGTH,
         "pad_id": tokenizer.pad_token_id,
         "pad_token": tokenizer.pad_token,
-        "padding_side": tokenizer.padding_side,
+        "padding_side": _PADDING_SIDE,
         "logit_scale": model.logit_scale.exp().item(),
         "logit_bias": model.logit_bias.item(),
     }

@@ -55,7 +55,7 @@ def vision(setting: Setting) -> Rows:
     rates: Rows = {}
     project = _project("gpu_jobs.models.siglip", "Siglip")
     if project:
-        encoder = project(directory, device=_device(setting))
+        encoder = project(directory, device=_device(setting), name="siglip", lower_case=True)
         rates["project"] = _rate(lambda: _count(encoder.encode(jpegs)), setting)
         del encoder
         _release(setting)

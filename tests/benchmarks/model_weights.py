@@ -38,10 +38,10 @@ _TINY: Final = Transformer(width=32, inner=64, layers=2, heads=2)
 _BASE: Final = Transformer(width=768, inner=3072, layers=12, heads=12)
 _SO400M: Final = Transformer(width=1152, inner=4304, layers=27, heads=16)
 _LARGE: Final = Transformer(width=1024, inner=4096, layers=24, heads=16)
-#: (stack, image side, patch side) of tiny, SigLIP 2 base patch16 224 and so400m patch14 384.
+#: (stack, image side, patch side) of tiny, SigLIP 2 base patch16 384 and so400m patch14 384.
 _SIGLIP: Final = {
     "tiny": (_TINY, 32, 8),
-    "base": (_BASE, 224, 16),
+    "base": (_BASE, 384, 16),
     "full": (_SO400M, 384, 14),
 }
 #: (width, inner, encoder layers, decoder layers, heads, mel bands, vocabulary).

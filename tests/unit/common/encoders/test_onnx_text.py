@@ -81,6 +81,7 @@ def reference_siglip(texts: Sequence[str]) -> Floats:
     tokens = reference_tokenizer("siglip")(
         [text.lower() for text in texts],
         padding="max_length",
+        padding_side="right",
         max_length=64,
         truncation=True,
         return_tensors="pt",
