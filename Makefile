@@ -21,7 +21,7 @@ TEST_STAMP = $(VENV)/.installed-tests
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
-        models models-pin bench-decode bench-search clean
+        models models-pin bench-decode bench-search bench-models clean
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench-decode: $(TEST_STAMP) ## One decode pass against PySceneDetect and seeking
 
 bench-search: $(TEST_STAMP) ## Search against plain vector columns
 	$(BIN)/python -m tests.benchmarks.bench_search $(BENCH)
+
+bench-models: $(TEST_STAMP) ## Models of full size, random weights: BENCH="--size full …"
+	$(BIN)/python -m tests.benchmarks.bench_models $(BENCH)
 
 lock: $(TEST_STAMP) ## Pin every requirement anew, with hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \

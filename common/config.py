@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     feature_face_detection: bool = False
     #: The operator holds a licence for a face recogniser that is not cleared for commercial use.
     face_licensed: bool = False
+    #: Search with the int8 text towers; refused unless their loss was measured on pinned weights.
+    quantised_encoders: bool = False
 
     #: SQLAlchemy URL; or, on Google Cloud, the instance, database and IAM user.
     database_url: str = ""

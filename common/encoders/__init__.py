@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from common.encoders import minilm
 from common.encoders.colour import ColourSpace
@@ -22,6 +23,10 @@ __all__ = [
     "Understood",
     "load",
 ]
+
+
+#: Directory below the models' that holds the exported towers, `text` and `image`.
+QUERY: Final = "query"
 
 
 class TextEncoder(Protocol):
@@ -71,15 +76,34 @@ class QueryEncoders:
     tags: TagQuery
 
 
-def load(profile: str) -> QueryEncoders:
-    """Load the encoders of a profile; the weights stay in memory.
+def load(profile: str, models_dir: str | Path = "", *, quantised: bool = False) -> QueryEncoders:
+    """Load the encoders of a profile; the weights stay in memory, once per process.
 
     Args:
-        profile: "offline"; "cpu" and "gpu" arrive with the model registry.
+        profile: "offline", "cpu" or "gpu".
+        models_dir: of the cpu and gpu profiles, as `make models` fills it: search reads the
+            exported towers in `query/text` and `query/image` (see `common.encoders.onnx_files`).
+        quantised: use the int8 towers in their `quantised` directories.
 
     Raises:
-        ConfigError: the profile is not available, or its weights are missing or wrong.
+        ConfigError: there is no such profile, or its weights are missing or wrong, or an int8
+            tower was not measured to be good enough.
     """
-    if profile != "offline":
-        raise ConfigError(f"profile {profile!r} arrives with the model registry; use 'offline'")
-    return QueryEncoders(text=minilm.load(), image=ColourSpace(), tags=ColourTags())
+    if profile == "offline":
+        return QueryEncoders(text=minilm.load(), image=ColourSpace(), tags=ColourTags())
+    if profile not in ("cpu", "gpu"):
+        raise ConfigError(f"profile {profile!r}: expected offline, cpu or gpu")
+    if not str(models_dir):
+        raise ConfigError(
+            f"profile {profile!r} needs HEIMDEX_MODELS_DIR: run `make models PROFILE={profile}`"
+        )
+    # The offline profile has no need for them.
+    from common.encoders import onnx_text
+    from common.encoders.vocabulary import VocabularyTags
+
+    query = Path(models_dir).resolve() / QUERY
+    return QueryEncoders(
+        text=onnx_text.load_text(query / "text", quantised=quantised),
+        image=onnx_text.load_image(query / "image", quantised=quantised),
+        tags=VocabularyTags(),
+    )

@@ -21,7 +21,9 @@ _WARM_UP = "a red car at night"
 log.configure("search")
 _settings = config.load()
 _database = Database.connect(_settings)
-_encoders = Encoders(encoders.load(_settings.profile))
+_encoders = Encoders(
+    encoders.load(_settings.profile, _settings.models_dir, quantised=_settings.quantised_encoders)
+)
 _encoders.encode(_WARM_UP)
 _app = create_app(
     "search",
