@@ -143,9 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
         if start >= len(content) > 0:
             self._send(416, b"")
             return
-        if fault == "other_range":
-            start //= 2
         body = content[start:]
+        if fault == "other_range":
+            # As many bytes as asked for, from another place.
+            start, body = start // 2, content[start // 2 :][: len(body)]
         if fault == "corrupt":
             body = bytes([body[0] ^ 0xFF]) + body[1:]
         declared = len(body) // 2 if fault == "short" else len(body)
@@ -153,7 +154,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(declared))
         self.send_header("ETag", tag)
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            self.send_header(
+                "Content-Range", f"bytes {start}-{start + len(body) - 1}/{len(content)}"
+            )
         self.end_headers()
         if fault == "cut_at_once":
             return
