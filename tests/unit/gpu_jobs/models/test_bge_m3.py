@@ -7,8 +7,9 @@ import shutil
 import socket
 import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,15 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
+from common.artifacts import decode, encode
+from common.domain import SceneTranscript, SceneTranscripts, TextVectors
 from common.errors import ConfigError, PermanentError, TransientError
-from gpu_jobs.models import bge_m3
+from gpu_jobs.models import Models, bge_m3
 from gpu_jobs.models.bge_m3 import BgeM3, Embedded, SparseTextEncoder
 from gpu_jobs.models.device import Device
+from gpu_jobs.stages import embed_text
 from tests.checkpoints import xlm_roberta
+from tests.unit.gpu_jobs.stages.examples import segment
 
 pytestmark = pytest.mark.torch
 
@@ -365,3 +370,30 @@ def test_numbers_that_are_none_are_an_error(copied: Path) -> None:
     save_file(tensors, copied / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(PermanentError, match="no finite numbers"):
         BgeM3(copied, device=CPU).encode(["빨간 차"])
+
+
+@dataclass(frozen=True)
+class OnlyText:
+    """Models of which there is only one."""
+
+    text: BgeM3
+
+
+def test_the_stage_embeds_korean_too(model: BgeM3) -> None:
+    """A Korean scene has a vector and weights, and both survive the artifact."""
+    korean = SceneTranscript(
+        ordinal=1, segments=(segment(0, 1, "빨간 차", "ko"),), languages=("ko",)
+    )
+    silent = SceneTranscript(ordinal=0, segments=(), languages=())
+    result = embed_text.run(
+        align_merge=SceneTranscripts(scenes=(silent, korean)),
+        models=cast(Models, OnlyText(text=model)),
+    )
+    stored = decode(TextVectors, encode(result))
+    expected = model.encode_both(["빨간 차"])
+    assert (stored.ordinals, stored.model) == ((1,), "bge-m3")
+    np.testing.assert_array_equal(stored.dense, expected.dense)
+    assert stored.sparse is not None
+    found = rows(Embedded(dense=stored.dense, sparse=stored.sparse))
+    assert found == rows(expected)
+    assert found[0]
