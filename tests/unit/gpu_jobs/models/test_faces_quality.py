@@ -36,7 +36,7 @@ def head(*, turned: float = 0.0, nodded: float = 0.0) -> npt.NDArray[np.float64]
     yaw, pitch = np.radians(turned), np.radians(nodded)
     x, z = x * np.cos(yaw) + z * np.sin(yaw), z * np.cos(yaw) - x * np.sin(yaw)
     y = y * np.cos(pitch) + z * np.sin(pitch)
-    return np.column_stack([x, y]) + middle
+    return np.asarray(np.column_stack([x, y]) + middle, dtype=np.float64)
 
 
 def noise(spread: float) -> npt.NDArray[np.uint8]:

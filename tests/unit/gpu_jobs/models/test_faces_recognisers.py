@@ -17,6 +17,7 @@ from gpu_jobs.models.device import Device
 from gpu_jobs.models.face_gate import require_cleared
 from gpu_jobs.models.face_recognisers import AdaFace, SFace
 from tests.checkpoints import faces as checkpoints
+from tests.conftest import settings
 
 _CPU = Device(kind="cpu")
 
@@ -153,6 +154,16 @@ def test_sface_is_cleared_and_adaface_is_not() -> None:
     require_cleared(SFace.name, SFace.licence, licensed=False)
     with pytest.raises(ConfigError, match="adaface"):
         require_cleared(AdaFace.name, AdaFace.licence, licensed=False)
+
+
+def test_faces_are_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both switches are off until the environment sets them."""
+    assert not settings().feature_face_detection
+    assert not settings().face_licensed
+    monkeypatch.setenv("HEIMDEX_FEATURE_FACE_DETECTION", "true")
+    monkeypatch.setenv("HEIMDEX_FACE_LICENSED", "true")
+    assert settings().feature_face_detection
+    assert settings().face_licensed
 
 
 def test_the_checkpoints_are_real_models(tmp_path: Path) -> None:
