@@ -10,8 +10,8 @@ PROFILE ?= offline
 # Where pip finds torch's CPU build, e.g. https://download.pytorch.org/whl/cpu (see README).
 TORCH_INDEX_URL ?=
 TORCH = torch==2.13.0
-# Whose models `make models` fetches, and where they are kept.
-PROFILE ?= cpu
+# Whose models `make models` fetches (the offline profile has none), and where they are kept.
+FETCHED = $(if $(filter gpu,$(PROFILE)),gpu,cpu)
 DIR ?= $(STATE)/models
 
 BIN = $(VENV)/bin
@@ -76,10 +76,10 @@ migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current s
 	$(BIN)/python -m common.sql.migrate
 
 models: $(STAMP) ## Fetch the models, verified: PROFILE=cpu|gpu DIR=.heimdex/models
-	@$(BIN)/python -m gpu_jobs.models --profile $(PROFILE) --dir "$(DIR)"
+	@$(BIN)/python -m gpu_jobs.models --profile $(FETCHED) --dir "$(DIR)"
 
 models-pin: $(STAMP) ## Fill in the revisions and hashes that nobody has pinned: PROFILE=cpu|gpu
-	@$(BIN)/python -m gpu_jobs.models --profile $(PROFILE) --dir "$(DIR)" --pin
+	@$(BIN)/python -m gpu_jobs.models --profile $(FETCHED) --dir "$(DIR)" --pin
 	@$(BIN)/python -m gpu_jobs.models --table > docs/models.md
 
 openapi: $(STAMP) ## Write functions/api/openapi.json from the code

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
 
     #: Directory of the models of the cpu and gpu profiles, as `make models` fills it.
     models_dir: str = ""
+    #: Bucket that `python -m gpu_jobs.models.mirror` filled; what is missing comes from there.
+    models_bucket: str = ""
+    #: Keys of registry models that take the place of their role's default.
+    chosen_models: tuple[str, ...] = ()
     #: Faces are looked for; off because it takes people's consent, and a model that is cleared.
     feature_face_detection: bool = False
     #: The operator holds a licence for a face recogniser that is not cleared for commercial use.

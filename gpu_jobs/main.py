@@ -104,10 +104,10 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
         artifacts_bucket=settings.artifacts_bucket,
         rates=Rates.of(settings),
         sandbox=sandbox.call,
-        load_models=partial(_load_models, settings.profile),
+        load_models=partial(_load_models, settings),
         names=partial(_names, db),
         limits=MediaLimits(max_duration_ms=settings.max_duration_ms),
-        index_version=index_version(settings.profile),
+        index_version=index_version(settings.profile, choose=settings.chosen_models),
     )
     ports = Ports(
         bus=bus,
@@ -129,11 +129,11 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
     )
 
 
-def _load_models(profile: str) -> object:
+def _load_models(settings: Settings) -> object:
     # Imported when first needed: the media lane never loads a model library.
     from gpu_jobs import models
 
-    return models.load(profile)
+    return models.load(settings)
 
 
 def _names(db: Database, user_id: UUID) -> tuple[str, ...]:

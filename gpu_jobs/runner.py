@@ -99,6 +99,7 @@ class Runner:
             work = _Work(lease=lease, hold=hold, checkpoints=checkpoints, resources=resources)
             # However the run ends: what failed was paid for too.
             resources.callback(self._log_cost, work)
+            resources.callback(self._release_memory)
             for group in self._pipeline.groups(lane):
                 if not [stage for stage in group if not checkpoints.find(stage)]:
                     continue
@@ -200,6 +201,11 @@ class Runner:
             )
             work.media = work.resources.enter_context(upload)
         return work.media
+
+    def _release_memory(self) -> None:
+        """One video's leftovers are not to be the next one's lack of memory."""
+        if self._models is not None:
+            self._models.release()
 
     def _loaded_models(self) -> Any:
         if self._models is None:

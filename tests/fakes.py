@@ -82,6 +82,16 @@ class FileStore:
             partial.replace(path)
         return self._info(bucket, path)
 
+    def upload(
+        self, bucket: str, name: str, path: Path, *, content_type: str, effect: str
+    ) -> ObjectInfo:
+        """Store a file's content unless something is there."""
+        found = self.stat(bucket, name)
+        if found is not None:
+            return found
+        data = path.read_bytes()
+        return self.write(bucket, name, data, content_type=content_type, effect=effect)
+
     def put(self, bucket: str, name: str, data: bytes, content_type: str) -> ObjectInfo:
         """An upload by a client: no effect of ours."""
         return self.write(bucket, name, data, content_type=content_type, effect="client.put")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from common import registry
 from common.encoders import minilm
 from common.encoders.colour import ColourSpace
 from common.encoders.colour_space import Floats
@@ -15,6 +16,7 @@ from common.encoders.tags import ColourTags, TagWeight
 from common.errors import ConfigError
 
 __all__ = [
+    "QUERY",
     "ImageTextEncoder",
     "QueryEncoders",
     "TagQuery",
@@ -22,11 +24,11 @@ __all__ = [
     "TextEncoder",
     "Understood",
     "load",
+    "tower_path",
 ]
 
-
-#: Directory below the models' that holds the exported towers, `text` and `image`.
-QUERY: Final = "query"
+#: Below the directory of the models: all that search needs of them.
+QUERY: Final = "query/"
 
 
 class TextEncoder(Protocol):
@@ -76,13 +78,19 @@ class QueryEncoders:
     tags: TagQuery
 
 
-def load(profile: str, models_dir: str | Path = "", *, quantised: bool = False) -> QueryEncoders:
+def load(
+    profile: str,
+    models_dir: str | Path = "",
+    *,
+    choose: Collection[str] = (),
+    quantised: bool = False,
+) -> QueryEncoders:
     """Load the encoders of a profile; the weights stay in memory, once per process.
 
     Args:
         profile: "offline", "cpu" or "gpu".
-        models_dir: of the cpu and gpu profiles, as `make models` fills it: search reads the
-            exported towers in `query/text` and `query/image` (see `common.encoders.onnx_files`).
+        models_dir: of the cpu and gpu profiles, as `make models` fills it.
+        choose: keys of registry models that take the place of the profile's own.
         quantised: use the int8 towers in their `quantised` directories.
 
     Raises:
@@ -91,8 +99,7 @@ def load(profile: str, models_dir: str | Path = "", *, quantised: bool = False) 
     """
     if profile == "offline":
         return QueryEncoders(text=minilm.load(), image=ColourSpace(), tags=ColourTags())
-    if profile not in ("cpu", "gpu"):
-        raise ConfigError(f"profile {profile!r}: expected offline, cpu or gpu")
+    models = registry.load().profile(profile, choose=choose, cleared=choose)
     if not str(models_dir):
         raise ConfigError(
             f"profile {profile!r} needs HEIMDEX_MODELS_DIR: run `make models PROFILE={profile}`"
@@ -101,9 +108,17 @@ def load(profile: str, models_dir: str | Path = "", *, quantised: bool = False) 
     from common.encoders import onnx_text
     from common.encoders.vocabulary import VocabularyTags
 
-    query = Path(models_dir).resolve() / QUERY
+    root = Path(models_dir).resolve()
     return QueryEncoders(
-        text=onnx_text.load_text(query / "text", quantised=quantised),
-        image=onnx_text.load_image(query / "image", quantised=quantised),
+        text=onnx_text.load_text(root / tower_path(models["text"]), quantised=quantised),
+        image=onnx_text.load_image(root / tower_path(models["image"]), quantised=quantised),
         tags=VocabularyTags(),
     )
+
+
+def tower_path(model: registry.Model) -> str:
+    """Where the exported text tower of a model is, below the directory of the models.
+
+    What is there is described in `common.encoders.onnx_files`.
+    """
+    return f"{QUERY}{model.key}/{model.revision or 'unpinned'}"

@@ -6,7 +6,6 @@ weights) without torch's weight: search starts faster and needs less memory.
 
 from __future__ import annotations
 
-import math
 import re
 import string
 import unicodedata
@@ -18,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from common.encoders import siglip_scores
 from common.encoders.colour_words import Understood
 from common.encoders.onnx_files import ExportedTower, open_tower
 from common.errors import ConfigError
@@ -34,20 +34,6 @@ _WARM_UP: Final = "빨간 차 밤에, a red car at night"
 _WORD: Final = re.compile(r"\w+")
 #: Punctuation that SigLIP's first version was trained without (big_vision, `canonicalize_text`).
 _NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
-
-#: SigLIP's log-odds that a text and a picture belong together → 0–1. The sigmoid loss starts at
-#: log-odds of -10, about one right pair per batch of 32 768 (Zhai et al., Sigmoid Loss for Language
-#: Image Pre-Training, 2023, section 3.2): at or below that the model sees nothing, hence 0. The
-#: other knots are odds of 1 in 1000 (not visible, 0.35), 1 in 100 (0.5), 1 in 10 (visible, 0.7)
-#: and even (0.9). Provisional: no weights were at hand.
-_LOG_ODDS: Final = (
-    (-10.0, 0.0),
-    (math.log(1 / 999), 0.35),
-    (math.log(1 / 99), 0.50),
-    (math.log(1 / 9), 0.70),
-    (0.0, 0.90),
-    (math.log(9.0), 1.0),
-)
 
 
 class OnnxBgeM3:
@@ -198,19 +184,9 @@ class OnnxSiglipText:
         words = _WORD.findall(_composed(text).lower())
         return tuple(Understood(word=word, axis="") for word in words)
 
-    def log_odds(self, cosine: float) -> float:
-        """The model's own log-odds that text and picture belong together."""
-        return self._scale * cosine + self._bias
-
     def calibrate(self, cosine: float) -> float:
-        """Inner product of a query and a frame → 0–1.
-
-        Returns:
-            0 where the model sees nothing, below 0.35 where it would bet 1000 to 1 against, above
-            0.6 where what is asked for is likely there; monotone.
-        """
-        xs, ys = zip(*_LOG_ODDS, strict=True)
-        return float(np.interp(self.log_odds(cosine), xs, ys))
+        """Inner product of a query and a frame → 0–1 (see `common.encoders.siglip_scores`)."""
+        return siglip_scores.score(siglip_scores.probability(cosine, self._scale, self._bias))
 
 
 def prepare(text: str, *, version: int) -> str:

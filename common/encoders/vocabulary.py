@@ -17,12 +17,13 @@ from common.encoders import colour_words, vocabulary_entries
 from common.encoders.scripts import has_hangul
 from common.encoders.tags import TAGS as COLOUR_TAGS
 from common.encoders.tags import TagWeight
+from common.index_version import TAG_VOCABULARY_VERSION
 
 Group = Literal["emotion", "action", "setting", "light", "object"]
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 
-#: Version of tags, phrases and prompts; part of the index version. Raise it with every change.
-VOCABULARY_VERSION: Final = 1
+#: Version of tags, phrases and prompts. Raise it, where the index version is made, with any change.
+VOCABULARY_VERSION: Final = TAG_VOCABULARY_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)

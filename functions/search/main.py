@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import flask
 import functions_framework
 
-from common import config, encoders, log
+from common import config, encoders, log, model_mirror
 from common.database import Database
 from common.index_version import index_version
+from common.storage import ObjectStore
 from common.web.app import create_app, to_response
 from common.web.firebase import authenticator
 from functions.search.encoding import Encoders
@@ -21,16 +24,28 @@ _WARM_UP = "a red car at night"
 log.configure("search")
 _settings = config.load()
 _database = Database.connect(_settings)
+_index_version = index_version(_settings.profile, choose=_settings.chosen_models)
+if _settings.models_bucket:
+    model_mirror.pull(
+        ObjectStore.connect(_settings),
+        _settings.models_bucket,
+        _index_version,
+        Path(_settings.models_dir),
+        below=encoders.QUERY,
+    )
 _encoders = Encoders(
-    encoders.load(_settings.profile, _settings.models_dir, quantised=_settings.quantised_encoders)
+    encoders.load(
+        _settings.profile,
+        _settings.models_dir,
+        choose=_settings.chosen_models,
+        quantised=_settings.quantised_encoders,
+    )
 )
 _encoders.encode(_WARM_UP)
 _app = create_app(
     "search",
     routes,
-    SearchServices(
-        finder=Finder(_database, _encoders, index_version=index_version(_settings.profile))
-    ),
+    SearchServices(finder=Finder(_database, _encoders, index_version=_index_version)),
     settings=_settings,
     authenticate=authenticator(_database),
     database=_database,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from common import model_mirror
+from common.config import Settings
 from common.domain import Segment
 from common.encoders import TextEncoder, minilm
-from common.errors import ConfigError
+from common.index_version import index_version
+from common.storage import ObjectStore
 from gpu_jobs.models.colour import ColourFrames, ColourTagger
 from gpu_jobs.models.faces import FoundFace
 from gpu_jobs.models.screen_text import RapidOcrReader, ReadLine
@@ -134,6 +138,9 @@ class Models(Protocol):
     def faces_note(self) -> str:
         """Why there is no face model, as a code for the record."""
 
+    def release(self) -> None:
+        """Give back the memory that a video took; the models stay."""
+
 
 class OfflineModels:
     """The offline profile: nothing is downloaded; no speech and no face model."""
@@ -164,16 +171,36 @@ class OfflineModels:
         """RapidOCR: Latin, Chinese and Japanese, no Hangul."""
         return RapidOcrReader()
 
+    def release(self) -> None:
+        """Nothing of a video is kept."""
 
-def load(profile: str) -> Models:
-    """The models of a profile; each part loads when first used and stays.
 
-    Args:
-        profile: "offline"; "cpu" and "gpu" arrive with the model registry.
+def load(settings: Settings) -> Models:
+    """The models of the profile that the settings name.
+
+    Those of the offline profile load when first used. The others are gigabytes: they are fetched
+    from the bucket if the settings name one, and loaded at once, side by side.
 
     Raises:
-        ConfigError: the profile is not available.
+        ConfigError: the models are not there, or are not what the registry pins.
+        TransientError: the bucket cannot be reached.
     """
-    if profile != "offline":
-        raise ConfigError(f"profile {profile!r} arrives with the model registry; use 'offline'")
-    return OfflineModels()
+    if settings.profile == "offline":
+        return OfflineModels()
+    # Only a process that needs them pays for what they import.
+    from gpu_jobs.models.downloaded import DownloadedModels, ModelChoice
+
+    if settings.models_bucket:
+        _fetch(settings)
+    models = DownloadedModels(ModelChoice.of(settings))
+    models.load()
+    return models
+
+
+def _fetch(settings: Settings) -> None:
+    store = ObjectStore.connect(settings)
+    version = index_version(settings.profile, choose=settings.chosen_models)
+    try:
+        model_mirror.pull(store, settings.models_bucket, version, Path(settings.models_dir))
+    finally:
+        store.close()

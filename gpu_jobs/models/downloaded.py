@@ -7,63 +7,83 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from common import model_files, registry
 from common.errors import ConfigError
+from gpu_jobs.models import face_gate
 from gpu_jobs.models.bge_m3 import BgeM3
 from gpu_jobs.models.device import Device, pick, release_memory
-from gpu_jobs.models.face_finder import FaceFinder
+from gpu_jobs.models.face_recognisers import AdaFace, SFace
+from gpu_jobs.models.faces import FaceFinder, open_faces
 from gpu_jobs.models.screen_text import RapidOcrReader
 from gpu_jobs.models.siglip import Siglip
 from gpu_jobs.models.speech import Whisper
 from gpu_jobs.models.zero_shot import ZeroShotTagger
 
-#: Parts that are loaded side by side: reading one's weights takes as long as building another.
+if TYPE_CHECKING:
+    from common.config import Settings
+
+#: Loaded side by side: while the weights of one are read, another is built.
 _PARTS: Final = ("speech", "text", "image", "ocr", "faces")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaceChoice:
-    """Whether faces are looked for, and with what."""
+class ModelChoice:
+    """Which models, and where they are."""
 
-    detect: bool = False
-    #: Keys of models that the operator has a licence for.
-    cleared: tuple[str, ...] = ()
+    #: "cpu" or "gpu".
+    profile: str
+    #: That `make models` filled.
+    directory: Path
+    #: Keys of registry models that take the place of their role's default.
+    chosen: tuple[str, ...] = ()
+    #: Faces are biometric data, and looked for only when asked.
+    detect_faces: bool = False
+    #: The operator holds a licence for a face recogniser that is not cleared.
+    face_licensed: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> ModelChoice:
+        """As the settings say.
+
+        Raises:
+            ConfigError: they name no directory.
+        """
+        if not settings.models_dir:
+            raise ConfigError(
+                f"profile {settings.profile!r} needs HEIMDEX_MODELS_DIR; fill a directory with: "
+                f"make models PROFILE={settings.profile}"
+            )
+        return cls(
+            profile=settings.profile,
+            directory=Path(settings.models_dir),
+            chosen=settings.chosen_models,
+            detect_faces=settings.feature_face_detection,
+            face_licensed=settings.face_licensed,
+        )
 
 
 class DownloadedModels:
     """Speech, text, vision, tags, on-screen text and, if wanted, faces.
 
     Args:
-        profile: "cpu" or "gpu".
-        directory: that `make models` filled.
-        faces: faces are biometric data, and off unless asked for.
+        choice: which, and where.
         device: where to compute; None for the GPU if there is one.
 
     Raises:
-        ConfigError: the profile is unknown or has no directory. What is wrong with a model's
+        ConfigError: the registry has no such profile or choice. What is wrong with a model's
             files is found when it is loaded.
     """
 
     speech_note = ""
 
-    def __init__(
-        self,
-        profile: str,
-        directory: Path | None,
-        *,
-        faces: FaceChoice = FaceChoice(),
-        device: Device | None = None,
-    ) -> None:
-        if directory is None:
-            raise ConfigError(
-                f"profile {profile!r} needs HEIMDEX_MODELS_DIR; fill a directory with: "
-                f"make models PROFILE={profile}"
-            )
-        self._directory = directory
-        self._faces = faces
-        self._models: Mapping[registry.Role, registry.Model] = registry.load().profile(profile)
+    def __init__(self, choice: ModelChoice, *, device: Device | None = None) -> None:
+        self._choice = choice
+        # The face gate asks for the licence, and only when faces are looked for.
+        self._models: Mapping[registry.Role, registry.Model] = registry.load().profile(
+            choice.profile, choose=choice.chosen, cleared=choice.chosen
+        )
         self._device = device or pick()
 
     def load(self) -> None:
@@ -73,52 +93,68 @@ class DownloadedModels:
                 pass
 
     def release(self) -> None:
-        """Give back the memory of the last video; the models stay."""
+        """Give back what the last video left; the models stay."""
         release_memory()
 
     @property
     def faces_note(self) -> str:
         """Why there is no face model."""
-        return "" if self._faces.detect else "face_detection_is_off"
+        return "" if self._choice.detect_faces else face_gate.SWITCHED_OFF
 
     @cached_property
     def speech(self) -> Whisper:
         """Whisper, guarded against what it makes up."""
-        return Whisper(
-            self._verified("speech"), device=self._device, name=self._models["speech"].key
-        )
+        name = self._models["speech"].key
+        return Whisper(self._directory("speech"), device=self._device, name=name)
 
     @cached_property
     def text(self) -> BgeM3:
         """BGE-M3: dense vectors and learned weights."""
-        return BgeM3(self._verified("text"), device=self._device)
+        return BgeM3(self._directory("text"), device=self._device)
 
     @cached_property
     def image(self) -> Siglip:
         """SigLIP: frames and prompts in one space."""
         model = self._models["image"]
-        return Siglip(self._verified("image"), device=self._device, name=model.key)
+        return Siglip(
+            self._directory("image"),
+            device=self._device,
+            name=model.key,
+            lower_case=model.key.startswith("siglip2-"),
+        )
 
     @cached_property
     def tagger(self) -> ZeroShotTagger:
-        """Tags by the image model's own text tower."""
-        return ZeroShotTagger(self.image)
+        """Tags by the image model's own text tower, which is run once for all videos."""
+        kept_in = self._directory("image") / registry.DERIVED
+        return ZeroShotTagger(self.image, kept_in=kept_in)
 
     @cached_property
     def ocr(self) -> RapidOcrReader:
         """RapidOCR with a Korean recogniser."""
-        return RapidOcrReader(recogniser=self._verified("screen_text"))
+        return RapidOcrReader(recogniser=self._file("screen_text").parent)
 
     @cached_property
     def faces(self) -> FaceFinder | None:
         """YuNet and a recogniser; None unless asked for."""
-        if not self._faces.detect:
+        if not self._choice.detect_faces:
             return None
-        registry.refuse_uncleared(self._models["faces_embed"], self._faces.cleared)
-        return FaceFinder.load(self._verified("faces_detect"), self._verified("faces_embed"))
+        adaface = self._models["faces_embed"].key.startswith("adaface-")
+        return open_faces(
+            self._file("faces_detect"),
+            self._file("faces_embed"),
+            AdaFace if adaface else SFace,
+            device=self._device,
+            licensed=self._choice.face_licensed,
+        )
 
-    def _verified(self, role: registry.Role) -> Path:
+    def _directory(self, role: registry.Role) -> Path:
+        """Where a role's model is, once its files have been verified."""
         model = self._models[role]
-        directory = registry.model_directory(self._directory, model)
+        directory = registry.model_directory(self._choice.directory, model)
         model_files.verify(model, directory)
         return directory
+
+    def _file(self, role: registry.Role) -> Path:
+        """The one file of a role's model."""
+        return self._directory(role) / self._models[role].files[0].path

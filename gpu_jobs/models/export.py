@@ -1,11 +1,11 @@
 """Exports the text towers to ONNX, for the query encoders of the search function.
 
-`python -m gpu_jobs.models.export --kind bge-m3 --from CHECKPOINT --to MODELS_DIR/query/text`
-`python -m gpu_jobs.models.export --kind siglip --from CHECKPOINT --to MODELS_DIR/query/image`
+`python -m gpu_jobs.models.export --kind bge-m3 --from CHECKPOINT --to DIRECTORY`
+`python -m gpu_jobs.models.export --kind siglip --from CHECKPOINT --to DIRECTORY`
 
-A step of mirroring the models, which passes the revision it has verified. What is written is
-described in `common.encoders.onnx_files`. Before it counts, it is loaded as search loads it and
-compared with the checkpoint; a tower that differs is not written.
+A step of mirroring the models (`gpu_jobs.models.mirror`), which passes the revision it has
+verified. What is written is described in `common.encoders.onnx_files`. Before it counts, it is
+loaded as search loads it and compared with the checkpoint; a tower that differs is not written.
 """
 
 from __future__ import annotations

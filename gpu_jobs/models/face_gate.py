@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from common.errors import ConfigError
+from common.registry import ALLOWED_LICENCES
 
-#: Licences (SPDX) that let anyone use the weights commercially.
-CLEARED_LICENCES: Final = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT"})
 #: Why there are no faces: the feature is not switched on.
 SWITCHED_OFF: Final = "faces_switched_off"
 
@@ -27,7 +26,7 @@ def require_cleared(name: str, licence: str, *, licensed: bool) -> None:
     Raises:
         ConfigError: it is not cleared, and the operator does not say so either.
     """
-    if licence in CLEARED_LICENCES or licensed:
+    if licence in ALLOWED_LICENCES or licensed:
         return
     raise ConfigError(
         f"the weights of {name} are not cleared for commercial use (licence: {licence or 'none'}); "

@@ -1,6 +1,6 @@
 """Makes int8 text towers for search, and measures what they lose.
 
-`python -m gpu_jobs.models.quantise --from MODELS_DIR/query/text [--to …/quantised] [--measure]`
+`python -m gpu_jobs.models.quantise --from TOWER [--to TOWER/quantised] [--measure]`
 
 The int8 tower is smaller and faster on a CPU, but how much it loses depends on the weights, so it
 is off until this has been run with `--measure` on real, pinned weights and the measurement is good

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -117,7 +118,9 @@ class Siglip:
         """Texts as the model takes them: torch.int64 (n, 64) on the device."""
         import torch
 
-        prepared = [text.lower() if self._lower_case else text for text in texts]
+        # The tokenizers leave decomposed Hangul as it is, and do not know it.
+        composed = [unicodedata.normalize("NFC", text) for text in texts]
+        prepared = [text.lower() if self._lower_case else text for text in composed]
         return torch.tensor(self._tokenize(prepared), device=self._device.torch_name)
 
     def _encode_frames(self, frames: Sequence[Picture]) -> Any:

@@ -119,6 +119,23 @@ def test_if_absent(rig: Rig) -> None:
     assert rig.store.read(rig.bucket, rig.prefix + "a") == b"1"
 
 
+def test_a_file_is_stored_once(rig: Rig, tmp_path: Path) -> None:
+    """A file of several chunks arrives whole, and what is there already is never replaced."""
+    file = tmp_path / "weights"
+    file.write_bytes(os.urandom(9 * MIB))
+    name = rig.prefix + "weights"
+
+    def upload() -> ObjectInfo:
+        return rig.store.upload(
+            rig.bucket, name, file, content_type="application/octet-stream", effect="object.upload"
+        )
+
+    stored = upload()
+    assert rig.store.read(rig.bucket, name) == file.read_bytes()
+    file.write_bytes(b"other bytes")
+    assert upload() == stored
+
+
 def test_precondition(rig: Rig) -> None:
     """The client's own preconditions hold or fail."""
     generation = write(rig, "a", b"1")

@@ -31,7 +31,7 @@ from tests.ledger import (
     record_transitions,
     video_row,
 )
-from tests.tiny_pipeline import ARTIFACTS, PIPELINE, STAGES, Joined, Rig
+from tests.tiny_pipeline import ARTIFACTS, PIPELINE, STAGES, Joined, Rig, TinyModels
 
 NewUpload = Callable[[], Upload]
 
@@ -392,9 +392,9 @@ def test_models_are_loaded_once_and_for_the_gpu_lane_alone(rig: Rig, new_upload:
         new_upload()
     loads: list[str] = []
 
-    def load() -> str:
+    def load() -> TinyModels:
         loads.append("loaded")
-        return "models"
+        return TinyModels()
 
     for lane, expected in (("media", 0), ("gpu", 1)):
         worker = rig.worker("media" if lane == "media" else "gpu")

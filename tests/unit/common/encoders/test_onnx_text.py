@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from common import encoders
+from common import encoders, registry
 from common.encoders.onnx_text import OnnxBgeM3, OnnxSiglipText, load_image, load_text
 from common.errors import ConfigError
 from gpu_jobs.models.export import Kind
@@ -197,23 +198,18 @@ def test_calibration_is_the_models_own() -> None:
     with torch.no_grad():
         out = model(input_ids=ids, pixel_values=pixels)
     cosine = (out.text_embeds @ out.image_embeds.T).item()
-    assert siglip().log_odds(cosine) == pytest.approx(out.logits_per_image.item(), abs=1e-3)
-
-
-def test_calibration_rises_from_nothing_to_certain() -> None:
-    """The score is monotone, 0 at log-odds of -10, 0.35 at 1 in 1000, above 0.6 at 1 in 10."""
     encoder = siglip()
-    scale, bias = encoder.log_odds(1) - encoder.log_odds(0), encoder.log_odds(0)
+    logit = encoder._scale * cosine + encoder._bias
+    assert logit == pytest.approx(out.logits_per_image.item(), abs=1e-3)
 
-    def at(odds: float) -> float:
-        return encoder.calibrate((float(np.log(odds)) - bias) / scale)
 
+def test_calibration_is_the_models_own_sigmoid() -> None:
+    """Where the model bets 99 to 1 against the caption, it is even whether it is in the picture."""
+    encoder = siglip()
     scores = [encoder.calibrate(cosine) for cosine in np.linspace(-1, 1, 201)]
     assert scores == sorted(scores)
-    assert at(np.exp(-10)) == pytest.approx(0, abs=1e-6)
-    assert at(1 / 999) == pytest.approx(0.35)
-    assert at(1 / 9) == pytest.approx(0.7)
-    assert at(1000) == 1
+    even = (math.log(1 / 99) - encoder._bias) / encoder._scale
+    assert encoder.calibrate(even) == pytest.approx(0.5)
 
 
 def test_encoders_serve_many_threads() -> None:
@@ -291,12 +287,13 @@ def test_encoding_needs_no_torch() -> None:
 
 
 def test_profiles_load_from_the_models_directory(tmp_path: Path) -> None:
-    """The cpu profile has its three encoders, from `query/` in the models' directory."""
-    pytest.importorskip("common.encoders.vocabulary")
-    (tmp_path / "query").mkdir()
-    (tmp_path / "query" / "text").symlink_to(towers.exported("bge-m3"))
-    (tmp_path / "query" / "image").symlink_to(towers.exported("siglip"))
+    """The cpu profile has its three encoders, each where its model's revision says."""
+    models = registry.load().profile("cpu")
+    for role, kind in (("text", "bge-m3"), ("image", "siglip")):
+        place = tmp_path / encoders.tower_path(models[role])
+        place.parent.mkdir(parents=True)
+        place.symlink_to(towers.exported(kind))
     loaded = encoders.load("cpu", tmp_path)
     assert loaded.text.name == "bge-m3"
     assert loaded.image.encode("빨간 차") is not None
-    loaded.tags.read("밤")
+    assert [each.tag for each in loaded.tags.read("밤")] == ["night"]
