@@ -239,15 +239,16 @@ def _load(directory: Path, device: Device, *, bfloat16: bool) -> Any:
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
     """Loading draws one, into what should be a log of JSON lines."""
-    from transformers.utils import logging
+    import transformers
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    bars: Any = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            bars.enable_progress_bar()
 
 
 def _check_sizes(config: Any, tokenizer: Any) -> None:

@@ -8,6 +8,7 @@ is bluer than red, with the channels in the order blue, green, red, as PaddleOCR
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ def write(
 
 
 def _model() -> onnx.ModelProto:
-    constants = {
+    constants: dict[str, npt.NDArray[Any]] = {
         "blue_text": _probabilities(BLUE),
         "red_text": _probabilities(RED),
         "height_and_width": np.array([2, 3], dtype=np.int64),

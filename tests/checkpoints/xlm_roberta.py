@@ -68,7 +68,8 @@ def _model(vocabulary: int) -> Any:
         # At the usual 0.02 two layers hardly mix: <s> would be much the same after every text.
         initializer_range=0.3,
     )
-    model = XLMRobertaModel(config).eval()
+    model: Any = XLMRobertaModel(config)
+    model.eval()
     for name, values in model.named_parameters():
         if values.dim() == 1:
             # Biases and norms, which start at 0 and 1, where leaving them out goes unseen.
@@ -93,7 +94,8 @@ def _write_tokenizer(directory: Path) -> int:
     """Write the tokenizer; returns the size of its vocabulary."""
     trained = _train()
     (directory / "sentencepiece.bpe.model").write_bytes(trained)
-    proto = sentencepiece_model_pb2.ModelProto()
+    messages: Any = sentencepiece_model_pb2
+    proto = messages.ModelProto()
     proto.ParseFromString(trained)
     # SentencePiece's own first three are <unk>, <s> and </s>.
     pieces = [(piece.piece, piece.score) for piece in proto.pieces[3:]]

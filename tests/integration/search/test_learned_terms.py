@@ -14,6 +14,8 @@ from sqlalchemy import Connection, text
 from common.domain import IndexRows, Term
 from common.encoders import QueryEncoders
 from common.search_index import replace_video
+from functions.search.model import Scope
+from functions.search.retrieval import Asked, Retrieval
 from tests.integration.search.conftest import Library
 from tests.library import VERSION, SceneSpec, scene_row
 
@@ -69,7 +71,7 @@ def _random_rows(count: int, *, seed: int) -> tuple[list[Weights], npt.NDArray[n
     """Sparse rows over 60 tokens, and the same as a dense matrix."""
     random = np.random.default_rng(seed)
     matrix = random.random((count, 60), dtype=np.float32) * (random.random((count, 60)) < 0.3)
-    rows = [{int(t): float(row[t]) for t in np.flatnonzero(row)} for row in matrix]
+    rows: list[Weights] = [{int(t): float(row[t]) for t in np.flatnonzero(row)} for row in matrix]
     return rows, matrix
 
 
@@ -117,10 +119,32 @@ def test_they_go_with_their_video(library: Library, models: QueryEncoders) -> No
     assert not library.database.owner_rows("SELECT 1 FROM scene_terms WHERE source = 'learned'")
 
 
+def _leg_by_leg(library: Library) -> list[object]:
+    """What the statements that read terms find; fusion may hide one leg's mistake."""
+    asked = Asked(
+        legs=("lexical", "screen"),
+        text_vector=None,
+        frame_vector=None,
+        terms=(("train", 0.5), ("3", 0.5)),
+        tags=(),
+        people=(),
+        scope=Scope(),
+        allowed=None,
+    )
+    with library.api.tenant(library.user_id) as tx:
+        rows = Retrieval(tx, user_id=library.user_id, index_version=VERSION)
+        return [
+            rows.candidates(asked),
+            rows.frequencies(["train", "3", "quest"]),
+            rows.scenes_with(["train leaves", "exit 3"]),
+        ]
+
+
 def test_other_search_does_not_see_them(library: Library) -> None:
     """Token ids that look like words of a query change no hit, score or explanation."""
     queries = ("EXIT 3", "the train leaves", "기차가 출발", '"to be or not"', "빨간 차 밤에")
     before = [library.find(query) for query in queries]
+    legs_before = _leg_by_leg(library)
     worker = library.database.as_role("heimdex_worker")
     with worker.tenant(library.user_id, effect="test.store") as tx:
         tx.execute(
@@ -135,6 +159,7 @@ def test_other_search_does_not_see_them(library: Library) -> None:
         "SELECT count(*) FROM scene_terms WHERE source = 'learned' AND term IN ('3', 'train')"
     )
     assert added[0] == 2 * 12
+    assert _leg_by_leg(library) == legs_before
     for query, was in zip(queries, before, strict=True):
         now = library.find(query)
         assert library.places(now) == library.places(was)
