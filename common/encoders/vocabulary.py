@@ -87,17 +87,10 @@ class VocabularyTags:
         """
         plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
         matches = _longest(_matches(plain.replace("-", " ")))
-        found: dict[float, str] = {
-            m.start: m.tag for m in matches if m.tag and not _negated(plain, m)
+        found = {
+            **{place + 0.5: tag for place, tag in _colours(plain, matches)},
+            **{m.start: m.tag for m in matches if m.tag and not _negated(plain, m)},
         }
-        for match in matches:
-            if not match.tag:
-                plain = plain[: match.start] + " " * len(match) + plain[match.stop :]
-        for word in colour_words.understand(plain):
-            place = plain.find(word.word)
-            # 밤바다 is a sea at night, but there is nothing cream in an ice cream.
-            if word.axis in COLOUR_TAGS and not any(m.start < place < m.stop for m in matches):
-                found.setdefault(place + 0.5, word.axis)
         named = list(dict.fromkeys(found[place] for place in sorted(found)))
         return tuple(TagWeight(tag=tag, weight=1 / len(named)) for tag in named)
 
@@ -115,27 +108,58 @@ class _Match:
 
 @dataclass(frozen=True)
 class _Form:
-    """A compiled form, and which tag it names."""
+    """A form, and which tag it names."""
 
-    pattern: re.Pattern[str]
+    #: English as one, Korean by its spaces.
+    words: tuple[str, ...]
     tag: str
-    #: Korean, and not a stem: only particles may follow.
-    noun: bool
-    #: Korean noun that becomes a verb by 하다 (산책하는).
-    verbal: bool
+    kind: Literal["english", "stem", "noun"]
+    #: English: a plural may follow. Korean: a verb made with 하다 may follow (산책하는).
+    extended: bool
 
     def match(self, text: str, start: int) -> _Match | None:
-        found = self.pattern.match(text, start)
-        if found is None or (self.noun and not self._ends(found.group(), found.group("rest"))):
-            return None
-        stop = found.start("rest") if self.noun else found.end()
-        return _Match(start, stop, self.tag)
+        if self.kind == "english":
+            stop = self._english(text, start)
+        else:
+            stop = _after(text, start, self.words)
+            if self.kind == "noun" and stop is not None and not self._noun_ends(text, stop):
+                return None
+        return None if stop is None else _Match(start, stop, self.tag)
 
-    def _ends(self, whole: str, rest: str) -> bool:
-        noun = whole.removesuffix(rest) if rest else whole
-        if self.verbal and re.match("[하했해한할합함]", rest):
+    def _english(self, text: str, start: int) -> int | None:
+        if not text.startswith(self.words[0], start):
+            return None
+        for ending in ("es", "s", "") if self.extended else ("",):
+            stop = start + len(self.words[0]) + len(ending)
+            if text.startswith(ending, stop - len(ending)) and not _CONTINUES.match(text, stop):
+                return stop
+        return None
+
+    def _noun_ends(self, text: str, stop: int) -> bool:
+        found = _REST.match(text, stop)
+        if found is None:
+            return False
+        rest = found.group()
+        if self.extended and rest.startswith(_VERBAL):
             return True
-        return _only_particles(noun.split()[-1], rest)
+        return _only_particles(self.words[-1], rest)
+
+
+def _after(text: str, at: int, words: tuple[str, ...]) -> int | None:
+    """Where Korean words end that begin at a place, with or without particles and spaces."""
+    if not text.startswith(words[0], at):
+        return None
+    at += len(words[0])
+    if len(words) == 1:
+        return at
+    for particle in _BETWEEN:
+        if text.startswith(particle, at):
+            next_at = at + len(particle)
+            next_at += text.startswith(" ", next_at)
+            stop = _after(text, next_at, words[1:])
+            if stop is not None:
+                return stop
+    return None
 
 
 def _only_particles(noun: str, rest: str) -> bool:
@@ -154,31 +178,31 @@ def _only_particles(noun: str, rest: str) -> bool:
 _HANGUL: Final = "가-힣"
 #: Where a form may begin: at the start of a word; 2차 is not a car.
 _WORD: Final = re.compile(r"(?<![^\W_])[^\W_]")
-#: What may stand between the words of a Korean form.
-_BETWEEN: Final = "(?:을|를|이|가|은|는|도|만|의|에|에서|으로|로)? ?"
+#: Particles that may stand between the words of a Korean form, the space apart.
+_BETWEEN: Final = ("", *"을를이가은는도만의에로", "에서", "으로")
+#: What follows a Korean noun in its word, if nothing else does.
+_REST: Final = re.compile(rf"[{_HANGUL}]*(?![^\W_])")
+_VERBAL: Final = tuple("하했해한할합함")
+#: The English word goes on.
+_CONTINUES: Final = re.compile(r"[^\W_]|'[a-z]*t\b")
 _ARTICLE: Final = re.compile("^(?:an?|the) ")
+#: Characters before a form in which a negation is looked for.
+_NEAR: Final = 40
 _NEGATIONS: Final = frozenset(["no", "not", "non", "without", "never", "isn't", "aren't", "nobody"])
 _NEGATED_BEFORE: Final = re.compile(r"(?:^|\s)(?:안|못)\s*$")
 _NEGATED_AFTER: Final = re.compile(rf"[{_HANGUL}]*\s*(?:않|없|아닌|아니|말고|빼고)")
 
 
-def _compiled(tag: VocabularyTag | None, item: str) -> Iterator[_Form]:
-    """The pattern of one form; `tag` None for what names no tag."""
-    key = tag.tag if tag else ""
+def _form(tag: VocabularyTag | None, item: str) -> _Form:
+    """One form; `tag` None for what names no tag."""
+    key, group = (tag.tag, tag.group) if tag else ("", None)
     if not has_hangul(item):
-        words = re.escape(_ARTICLE.sub("", item.casefold()).replace("-", " "))
-        plural = "(?:s|es)?" if tag and tag.group in ("setting", "light", "object") else ""
-        pattern = rf"{words}{plural}(?![^\W_]|'[a-z]*t\b)"
-        yield _Form(re.compile(pattern), key, noun=False, verbal=False)
-        return
-    stem = item.endswith("~")
-    body = _BETWEEN.join(map(re.escape, item.casefold().rstrip("~").split(" ")))
-    if stem:
-        yield _Form(re.compile(body), key, noun=False, verbal=False)
-    else:
-        verbal = tag is not None and tag.group in ("emotion", "action")
-        pattern = rf"{body}(?P<rest>[{_HANGUL}]*)(?![^\W_])"
-        yield _Form(re.compile(pattern), key, noun=True, verbal=verbal)
+        words = (_ARTICLE.sub("", item.casefold()).replace("-", " "),)
+        return _Form(words, key, "english", group in ("setting", "light", "object"))
+    words = tuple(item.casefold().rstrip("~").split(" "))
+    return _Form(
+        words, key, "stem" if item.endswith("~") else "noun", group in ("emotion", "action")
+    )
 
 
 def _by_first_letter() -> dict[str, list[_Form]]:
@@ -191,8 +215,8 @@ def _by_first_letter() -> dict[str, list[_Form]]:
     rows.append((None, _items(vocabulary_entries.OTHER)))
     for tag, items in rows:
         for item in items:
-            first = item[0] if has_hangul(item) else _ARTICLE.sub("", item.casefold())[0]
-            known.setdefault(first, []).extend(_compiled(tag, item))
+            form = _form(tag, item)
+            known.setdefault(form.words[0][0], []).append(form)
     return known
 
 
@@ -210,14 +234,32 @@ def _matches(text: str) -> Iterator[_Match]:
 def _longest(matches: Iterable[_Match]) -> list[_Match]:
     """Without overlaps: the longest first, then the first; what is no tag goes before a tag."""
     kept: list[_Match] = []
+    taken: set[int] = set()
     for match in sorted(matches, key=lambda each: (-len(each), each.start, each.tag)):
-        if all(match.stop <= other.start or other.stop <= match.start for other in kept):
+        if match.start not in taken and match.stop - 1 not in taken:
             kept.append(match)
+            taken.update(range(match.start, match.stop))
     return kept
 
 
+def _colours(text: str, matches: list[_Match]) -> Iterator[tuple[int, str]]:
+    """Places and tags of colour and light, which the offline profile understands by itself.
+
+    One may begin where a match does (밤바다 is a sea at night), but not within a match: there is
+    nothing cream in an ice cream.
+    """
+    for match in matches:
+        if not match.tag:
+            text = text[: match.start] + " " * len(match) + text[match.stop :]
+    inside = {place for match in matches for place in range(match.start + 1, match.stop)}
+    for word in colour_words.understand(text):
+        place = text.find(word.word)
+        if word.axis in COLOUR_TAGS and place not in inside:
+            yield place, word.axis
+
+
 def _negated(text: str, match: _Match) -> bool:
-    before = text[: match.start]
+    before = text[max(match.start - _NEAR, 0) : match.start]
     return (
         any(word in _NEGATIONS for word in re.findall(r"[a-z']+", before)[-2:])
         or _NEGATED_BEFORE.search(before) is not None

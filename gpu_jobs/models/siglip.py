@@ -176,8 +176,10 @@ def _load(directory: Path) -> Any:
     if kind != "siglip":
         raise ConfigError(f"{directory}: model type {kind!r}, expected 'siglip'")
     _file(directory, "model.safetensors")
+    # Its annotation does not know of the information that is asked for.
+    from_pretrained: Any = SiglipModel.from_pretrained
     try:
-        model, loading = SiglipModel.from_pretrained(
+        model, loading = from_pretrained(
             directory,
             local_files_only=True,
             use_safetensors=True,

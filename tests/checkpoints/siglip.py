@@ -99,7 +99,8 @@ def _model(vocabulary: int, version: Version) -> Any:
     else:
         text |= {"pad_token_id": 1, "eos_token_id": 1, "bos_token_id": 1}
     vision = {**tower, "image_size": IMAGE_PX, "patch_size": 8}
-    model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision)).eval()
+    model: Any = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
+    model.eval()
     with torch.no_grad():
         for name, values in model.named_parameters():
             if values.dim() == 1:
