@@ -87,7 +87,7 @@ class VocabularyTags:
         """
         plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
         matches = _longest(_matches(plain.replace("-", " ")))
-        found = {
+        found: dict[float, str] = {
             **{place + 0.5: tag for place, tag in _colours(plain, matches)},
             **{m.start: m.tag for m in matches if m.tag and not _negated(plain, m)},
         }
@@ -199,9 +199,9 @@ def _form(tag: VocabularyTag | None, item: str) -> _Form:
     if not has_hangul(item):
         words = (_ARTICLE.sub("", item.casefold()).replace("-", " "),)
         return _Form(words, key, "english", group in ("setting", "light", "object"))
-    words = tuple(item.casefold().rstrip("~").split(" "))
+    syllables = tuple(item.casefold().rstrip("~").split(" "))
     return _Form(
-        words, key, "stem" if item.endswith("~") else "noun", group in ("emotion", "action")
+        syllables, key, "stem" if item.endswith("~") else "noun", group in ("emotion", "action")
     )
 
 

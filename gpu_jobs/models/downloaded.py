@@ -81,7 +81,7 @@ class DownloadedModels:
     def __init__(self, choice: ModelChoice, *, device: Device | None = None) -> None:
         self._choice = choice
         # The face gate asks for the licence, and only when faces are looked for.
-        self._models: Mapping[registry.Role, registry.Model] = registry.load().profile(
+        self._models: Mapping[str, registry.Model] = registry.load().profile(
             choice.profile, choose=choice.chosen, cleared=choice.chosen
         )
         self._device = device or pick()
@@ -148,13 +148,13 @@ class DownloadedModels:
             licensed=self._choice.face_licensed,
         )
 
-    def _directory(self, role: registry.Role) -> Path:
+    def _directory(self, role: str) -> Path:
         """Where a role's model is, once its files have been verified."""
         model = self._models[role]
         directory = registry.model_directory(self._choice.directory, model)
         model_files.verify(model, directory)
         return directory
 
-    def _file(self, role: registry.Role) -> Path:
+    def _file(self, role: str) -> Path:
         """The one file of a role's model."""
         return self._directory(role) / self._models[role].files[0].path

@@ -130,7 +130,7 @@ def _write_bge_m3(directory: Path, out: Path, name: str) -> Floats:
     sparse = torch.nn.Linear(model.config.hidden_size, 1)
     sparse.load_state_dict({"weight": heads["sparse.weight"], "bias": heads["sparse.bias"]})
 
-    class Tower(torch.nn.Module):
+    class Tower(torch.nn.Module):  # type: ignore[misc]  # torch is not read by mypy
         """Ids and mask to a normalised vector per text and a weight per token."""
 
         def __init__(self) -> None:
@@ -182,7 +182,7 @@ def _write_siglip(directory: Path, out: Path, name: str) -> Floats:
     )
     _refuse_random(directory, unloaded)
 
-    class Tower(torch.nn.Module):
+    class Tower(torch.nn.Module):  # type: ignore[misc]  # torch is not read by mypy
         """Ids to a normalised vector per text. There is no mask: SigLIP was trained without."""
 
         def __init__(self) -> None:
@@ -312,7 +312,7 @@ def _of_sentencepiece(path: Path) -> Any:
         processors,
     )
 
-    proto = sentencepiece_model_pb2.ModelProto()
+    proto: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at run time
     proto.ParseFromString(path.read_bytes())
     pieces = [(piece.piece, piece.score) for piece in proto.pieces]
     end = proto.trainer_spec.eos_piece

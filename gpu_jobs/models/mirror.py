@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from google.cloud.storage import Client
 from rich.console import Console
@@ -25,8 +25,8 @@ from common.index_version import index_version
 from common.storage import ObjectStore, Signers
 from gpu_jobs.models.export import Kind, export_text_tower
 
-_TOWERS: Final[Mapping[Literal["text", "image"], Kind]] = {"text": "bge-m3", "image": "siglip"}
-Models = Mapping[registry.Role, registry.Model]
+_TOWERS: Final[Mapping[str, Kind]] = {"text": "bge-m3", "image": "siglip"}
+Models = Mapping[str, registry.Model]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,8 +12,9 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tests.benchmarks import model_weights
 from tests.benchmarks.model_weights import Size
@@ -171,7 +172,8 @@ def queries(setting: Setting) -> Rows:
     from gpu_jobs.models.quantise import quantise
 
     rows: Rows = {"unit": "ms/query"}
-    places = {kind: setting.directory / kind for kind in ("bge-m3", "siglip")}
+    kinds: tuple[Literal["bge-m3", "siglip"], ...] = ("bge-m3", "siglip")
+    places = {kind: setting.directory / kind for kind in kinds}
     model_weights.write_bge_m3(places["bge-m3"], setting.size)
     model_weights.write_siglip(places["siglip"], setting.size)
     query = "빨간 차 밤에 a red car at night"
@@ -202,14 +204,12 @@ def queries(setting: Setting) -> Rows:
                 quantise(out, out / "quantised")
         graphs = {"onnx": None, "onnx int8": out / "quantised" / "model.onnx"}
         for name, graph in graphs.items() if setting.int8 else [("onnx", None)]:
-            encoder: Any
-            if kind == "bge-m3":
-                encoder = OnnxBgeM3(out, graph=graph)
-                run = _once(lambda encoder=encoder: encoder.encode([query]))
-            else:
-                encoder = OnnxSiglipText(out, graph=graph)
-                run = _once(lambda encoder=encoder: encoder.encode_texts([query]))
-            row[name] = 1000 / _rate(run, setting)
+            encode: Callable[[Sequence[str]], object] = (
+                OnnxBgeM3(out, graph=graph).encode
+                if kind == "bge-m3"
+                else OnnxSiglipText(out, graph=graph).encode_texts
+            )
+            row[name] = 1000 / _rate(_once(partial(encode, [query])), setting)
         rows[kind] = {name: round(value, 2) for name, value in row.items()}
     return rows
 

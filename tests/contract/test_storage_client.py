@@ -18,7 +18,7 @@ import requests
 from google.api_core import exceptions as api_errors
 
 from common.errors import NotFoundError
-from common.storage import ObjectExistsError, ObjectStore
+from common.storage import ObjectExistsError, ObjectInfo, ObjectStore
 from tests.conftest import settings
 from tests.contract.storage_rig import BUCKET, Rig, connected, server
 

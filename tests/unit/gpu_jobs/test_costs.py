@@ -128,6 +128,7 @@ def run_with(directory: Path, pipeline: Pipeline) -> None:
         rates=Rates(usd_per_s={"media": 7.0, "gpu": 0.5}),
         sandbox=call_in_process,
         load_models=lambda: None,
+        names=lambda _: (),
         limits=MediaLimits(),
         index_version="test",
     )

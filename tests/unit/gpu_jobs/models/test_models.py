@@ -5,31 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
-from common.errors import ConfigError
 from gpu_jobs import models
 
 
 def test_parts_are_loaded_once() -> None:
     """A part is made when first used, and stays."""
-    loaded = models.load("offline")
+    loaded = models.OfflineModels()
     assert loaded.text is loaded.text
     assert loaded.image is loaded.image
     assert loaded.tagger is loaded.tagger
 
 
-@pytest.mark.parametrize("profile", ["cpu", "gpu"])
-def test_other_profiles_are_refused_politely(profile: str) -> None:
-    """A profile that is not there yet is a configuration error that says when it comes."""
-    with pytest.raises(ConfigError, match="arrives with the model registry"):
-        models.load(profile)
-
-
 def test_loading_is_light() -> None:
     """Until text is read, neither OpenCV nor torch is in memory."""
     code = (
-        "import sys; from gpu_jobs import models; models.load('offline').image;"
+        "import sys; from gpu_jobs import models; models.OfflineModels().image;"
         "bad = {'torch', 'cv2', 'rapidocr'} & set(sys.modules); sys.exit(repr(bad) if bad else 0)"
     )
     done = subprocess.run(

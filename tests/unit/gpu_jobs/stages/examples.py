@@ -21,7 +21,7 @@ from common.domain import (
     Scenes,
     Segment,
 )
-from gpu_jobs.models import Models, load
+from gpu_jobs.models import Models, OfflineModels
 from gpu_jobs.stage import VideoFacts
 
 VIDEO = VideoFacts(
@@ -32,7 +32,7 @@ VIDEO = VideoFacts(
 @lru_cache(maxsize=1)
 def models() -> Models:
     """The offline models, loaded once for all tests."""
-    return load("offline")
+    return OfflineModels()
 
 
 def scenes(*starts_ms: int, end_ms: int) -> Scenes:
