@@ -18,6 +18,9 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP = $(VENV)/.installed-demo
 TEST_STAMP = $(VENV)/.installed-tests
+MODEL_STAMP = $(VENV)/.installed-models
+# What running a profile takes.
+RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
@@ -26,7 +29,7 @@ TEST_STAMP = $(VENV)/.installed-tests
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Make the virtual environment for the demo (no torch)
+setup: $(RUN_STAMP) ## Make the virtual environment for the demo (no torch)
 
 setup-tests: $(TEST_STAMP) ## Add what the checks and tests need (with torch's CPU build)
 
@@ -49,6 +52,12 @@ $(TEST_STAMP): tests/requirements.txt $(STAMP)
 	@$(PIP) install $(TORCH) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
 	@touch $@
 
+$(MODEL_STAMP): gpu_jobs/requirements.txt $(STAMP)
+	@echo "Installing what the downloaded models need, with torch (once)"
+	@$(PIP) install --no-deps --require-hashes --only-binary=:all: -r gpu_jobs/requirements.txt
+	@$(PIP) install $(TORCH) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
+	@touch $@
+
 check: $(TEST_STAMP) ## Lint, format, types, OpenAPI document up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,20 +74,21 @@ test: $(TEST_STAMP) ## Run the tests (under 10 minutes on 2 cores)
 test-deep: $(TEST_STAMP) ## Run the tests and the long suites
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
-demo: $(STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
+demo: $(RUN_STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
 	@$(BIN)/python -m local demo --state $(STATE) --profile $(PROFILE) $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(SUBTITLES),--subtitles "$(SUBTITLES)") $(if $(Q),--query "$(Q)")
 
-up: $(STAMP) ## Run the local cloud until Ctrl-C
+up: $(RUN_STAMP) ## Run the local cloud until Ctrl-C
 	@$(BIN)/python -m local up --state $(STATE) --profile $(PROFILE)
 
 migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current schema
 	$(BIN)/python -m common.sql.migrate
 
-models: $(STAMP) ## Fetch the models, verified: PROFILE=cpu|gpu DIR=.heimdex/models
+models: $(MODEL_STAMP) ## Fetch the models, verified: PROFILE=cpu|gpu DIR=.heimdex/models
 	@$(BIN)/python -m gpu_jobs.models --profile $(FETCHED) --dir "$(DIR)"
+	@$(BIN)/python -m gpu_jobs.models.mirror --profile $(FETCHED) --dir "$(DIR)"
 
-models-pin: $(STAMP) ## Fill in the revisions and hashes that nobody has pinned: PROFILE=cpu|gpu
+models-pin: $(MODEL_STAMP) ## Fill in the revisions and hashes that nobody has pinned: PROFILE=cpu|gpu
 	@$(BIN)/python -m gpu_jobs.models --profile $(FETCHED) --dir "$(DIR)" --pin
 	@$(BIN)/python -m gpu_jobs.models --table > docs/models.md
 
