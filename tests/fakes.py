@@ -92,6 +92,9 @@ class FileStore:
         data = path.read_bytes()
         return self.write(bucket, name, data, content_type=content_type, effect=effect)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def put(self, bucket: str, name: str, data: bytes, content_type: str) -> ObjectInfo:
         """An upload by a client: no effect of ours."""
         return self.write(bucket, name, data, content_type=content_type, effect="client.put")

@@ -7,10 +7,10 @@ choose from.
 
 It is also small. In training one text of some 32,000 was right for a picture, and the bias has
 learned that prior, so the probability answers "is this the caption?". A text that names what is
-plain to see gets 0.01 to 0.5, a text about something else 0.0001 and less (the model card of
-siglip-base-patch16-224 has 0.2 for "2 cats" and 0.0 for the remote control beside them). Search
-and tags ask "is this in the picture?", so the prior is moved: the odds are divided by the odds of
-`EVEN_AT`. The order stays, 0 and 1 stay, and `EVEN_AT` becomes 0.5.
+plain to see gets 0.01 to 0.5, a text about something else 0.0001 and less (in transformers'
+documentation siglip-base-patch16-224 gives "2 cats" 0.2, and the remote control beside them 0.0).
+Search and tags ask "is this in the picture?", so the prior is moved: the odds are divided by the
+odds of `EVEN_AT`. The order stays, 0 and 1 stay, and `EVEN_AT` becomes 0.5.
 """
 
 from __future__ import annotations

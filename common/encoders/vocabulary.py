@@ -87,10 +87,8 @@ class VocabularyTags:
         """
         plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
         matches = _longest(_matches(plain.replace("-", " ")))
-        found: dict[float, str] = {
-            **{place + 0.5: tag for place, tag in _colours(plain, matches)},
-            **{m.start: m.tag for m in matches if m.tag and not _negated(plain, m)},
-        }
+        found = {float(m.start): m.tag for m in matches if m.tag and not _negated(plain, m)}
+        found |= {place + 0.5: tag for place, tag in _colours(plain, matches)}
         named = list(dict.fromkeys(found[place] for place in sorted(found)))
         return tuple(TagWeight(tag=tag, weight=1 / len(named)) for tag in named)
 
@@ -197,11 +195,11 @@ def _form(tag: VocabularyTag | None, item: str) -> _Form:
     """One form; `tag` None for what names no tag."""
     key, group = (tag.tag, tag.group) if tag else ("", None)
     if not has_hangul(item):
-        words = (_ARTICLE.sub("", item.casefold()).replace("-", " "),)
-        return _Form(words, key, "english", group in ("setting", "light", "object"))
-    syllables = tuple(item.casefold().rstrip("~").split(" "))
+        word = _ARTICLE.sub("", item.casefold()).replace("-", " ")
+        return _Form((word,), key, "english", group in ("setting", "light", "object"))
+    words = tuple(item.casefold().rstrip("~").split(" "))
     return _Form(
-        syllables, key, "stem" if item.endswith("~") else "noun", group in ("emotion", "action")
+        words, key, "stem" if item.endswith("~") else "noun", group in ("emotion", "action")
     )
 
 

@@ -19,7 +19,7 @@ crying | Crying | 울음 | crying; in tears; weeping | 우는~; 눈물 흘리는
 laughing | Laughing | 웃음 | laughing; laughing out loud | 크게 웃는~; 폭소하는~; 웃음을 터뜨린~ | laugh; laughs; laughed; laughter; giggling; giggle; 웃는~; 웃고~; 웃어~; 웃었~; 웃으~; 웃던~; 웃음; 웃음소리; 깔깔~; 폭소
 smiling | Smiling | 미소 | smiling; with a smile | 미소 짓는~; 미소를 띤~; 방긋 웃는~ | smile; smiles; smiled; grinning; grin; 미소; 미소짓~; 싱글벙글~; 빙그레~; 활짝 웃~; 환하게 웃~
 happy | Happy | 행복 | happy; joyful; cheerful | 행복한~; 기뻐하는~; 즐거운~ | happiness; joy; glad; delighted; 행복하~; 행복해~; 기쁜~; 기뻐~; 기쁨; 즐거워~; 즐겁~
-sad | Sad | 슬픔 | sad; unhappy; looking sad | 슬픈~; 슬퍼하는~; 우울한~ | sadness; gloomy face; depressed; 슬퍼~; 슬프~; 슬픔; 우울해~
+sad | Sad | 슬픔 | sad; unhappy; looking sad | 슬픈~; 슬퍼하는~; 우울한~ | sadness; depressed; 슬퍼~; 슬프~; 슬픔; 우울해~
 angry | Angry | 화남 | angry; furious; yelling in anger | 화난~; 화내는~; 분노한~ | anger; mad at; shouting; yelling; 화나~; 화났~; 화를 내~; 분노; 짜증~; 소리 지르~; 소리치~
 surprised | Surprised | 놀람 | surprised; astonished; shocked | 놀란~; 깜짝 놀란~; 충격받은~ | surprise face; amazed; startled; 놀라는~; 놀라서~; 놀랐~; 놀람; 깜짝~
 scared | Scared | 무서움 | scared; afraid; frightened | 무서워하는~; 겁먹은~; 겁에 질린~ | fearful; terrified; 무서운~; 무서워~; 겁나~

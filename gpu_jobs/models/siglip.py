@@ -252,19 +252,22 @@ def _sentencepiece(directory: Path) -> _Tokenizer:
 
 
 def _gemma(path: Path) -> _Tokenizer:
-    """SigLIP 2: the file as it is.
+    """SigLIP 2: the vocabulary of the file, and the rest as big_vision has it.
 
-    Transformers' class for Gemma pads on the left, and ends no text, unless other files say so.
+    No <bos>, always an <eos>, padding on the right (`bos="no", eos="sticky"`). Transformers' class
+    for Gemma does otherwise, unless other files say so.
     """
     from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises nothing more precise
         raise ConfigError(f"{path}: not a tokenizer") from error
     pad, end = tokenizer.token_to_id("<pad>"), tokenizer.token_to_id("<eos>")
-    if pad is None or end is None or tokenizer.encode("a").ids[-1:] != [end]:
-        raise ConfigError(f"{path}: not SigLIP 2's tokenizer, which ends every text with <eos>")
+    if pad is None or end is None:
+        raise ConfigError(f"{path}: not SigLIP 2's tokenizer, which has <pad> and <eos>")
+    tokenizer.post_processor = TemplateProcessing("$A <eos>", special_tokens=[("<eos>", end)])
     tokenizer.enable_truncation(TEXT_TOKENS)
     tokenizer.enable_padding(length=TEXT_TOKENS, pad_id=pad, pad_token="<pad>", direction="right")
 

@@ -90,12 +90,13 @@ class FramePreparation:
         """
         import torch
 
-        values = pictures.permute(0, 3, 1, 2).to(torch.float32) * self.factor
-        mean, std = (
-            torch.tensor(each, device=values.device).view(1, 3, 1, 1)
-            for each in (self.mean, self.std)
-        )
-        return (values - mean) / std
+        values = pictures.to(torch.float32) * self.factor
+        # Plain numbers: a tensor of them would be copied to the GPU, which waits for its work.
+        channels = [
+            (values[..., place] - mean) / std
+            for place, (mean, std) in enumerate(zip(self.mean, self.std, strict=True))
+        ]
+        return torch.stack(channels, dim=1)
 
 
 class PreparedAhead(Sequence[Picture]):

@@ -96,7 +96,7 @@ def app(shared_library: Library) -> Iterator[flask.Flask]:
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.setattr(firebase, "authenticator", authenticator)
-        patch.setattr("common.index_version.index_version", lambda profile: VERSION)
+        patch.setattr("common.index_version.index_version", lambda profile, **_: VERSION)
         app = functions_framework.create_app("search", str(_SOURCE), "http")
         # The framework imports the file under this name; the next function it loads replaces it.
         function = sys.modules["main"]

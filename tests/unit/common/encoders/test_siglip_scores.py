@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.encoders.siglip_scores import EVEN_AT, probability, score, scores
@@ -22,6 +22,7 @@ def test_probability_is_the_sigmoid_of_the_model() -> None:
     assert probability(0.1, SCALE, BIAS) == pytest.approx(1 / (1 + math.exp(16.5 - 11.2)))
 
 
+@settings(deadline=None)
 @given(COSINES)
 def test_probabilities_do_not_overflow(cosine: float) -> None:
     """Every cosine has a probability, and a score, from 0 to 1."""
@@ -30,6 +31,7 @@ def test_probabilities_do_not_overflow(cosine: float) -> None:
         assert 0 <= score(probability(cosine, scale, BIAS)) <= 1
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_scores_keep_the_order(one: float, other: float) -> None:
     """A higher probability never scores lower."""

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.encoders import tags as colour_tags
@@ -177,6 +177,7 @@ def test_what_is_negated_is_not_named(query: str, expected: list[str]) -> None:
     assert named(query) == expected
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_read(text: str) -> None:
     """Whatever is typed gives known tags, each once, whose weights sum to 1, or nothing."""
@@ -189,6 +190,7 @@ def test_any_text_is_read(text: str) -> None:
 FORMS = [(tag.tag, form.rstrip("~")) for tag in VOCABULARY for form in tag.forms]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(FORMS), min_size=1, max_size=4))
 def test_forms_side_by_side(chosen: list[tuple[str, str]]) -> None:
     """Between forms set apart by a comma nothing is lost, and case does not matter."""
@@ -200,6 +202,7 @@ def test_forms_side_by_side(chosen: list[tuple[str, str]]) -> None:
     assert named(text.upper()) == found
 
 
+@settings(deadline=None)
 @given(st.sampled_from([f for f in FORMS if f[0] not in COLOURS]), st.sampled_from("xq7힣뷁"))
 def test_a_form_inside_of_a_word_is_not_seen(chosen: tuple[str, str], before: str) -> None:
     """What continues a word is no form of its own."""

@@ -275,10 +275,10 @@ def pickled(directory: Path) -> None:
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
 
 
-def unended(directory: Path) -> None:
-    """A tokenizer that does not end its texts, as Gemma's own does not."""
+def of_another_model(directory: Path) -> None:
+    """A tokenizer with other special tokens."""
     path = directory / "tokenizer.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"post_processor": None}))
+    path.write_text(path.read_text().replace("<eos>", "</s>"))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def unended(directory: Path) -> None:
         (without("tokenizer.json"), "make models"),
         (pickled, "make models"),
         (smaller, "vision_model.head.probe"),
-        (unended, "<eos>"),
+        (of_another_model, "<eos>"),
         (changed("config.json", model_type="siglip2"), "'siglip2'"),
         (changed("preprocessor_config.json", size={"height": 16, "width": 16}), "scales to"),
         (changed("preprocessor_config.json", size={"shortest_edge": 32}), "preprocessing"),
@@ -308,11 +308,29 @@ def test_wrong_files_are_refused(
         opened(directory)
 
 
+def test_texts_end_whatever_the_file_says(second: Path, tmp_path: Path) -> None:
+    """Gemma's own file has no <eos> at the end of a text, SigLIP 2 was trained with one."""
+    directory = tmp_path / "checkpoint"
+    shutil.copytree(second, directory)
+    changed("tokenizer.json", post_processor=None)(directory)
+    expected = opened(second).tokenize(TEXTS).tolist()
+    assert opened(directory).tokenize(TEXTS).tolist() == expected
+
+
 def test_a_wider_model_is_refused(second: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Vectors that do not fit the index are refused, not cut."""
     monkeypatch.setattr("gpu_jobs.models.siglip.DIMENSIONS", checkpoint.HIDDEN - 1)
     with pytest.raises(ConfigError, match="at most 31"):
         opened(second)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_half_precision_is_close(second: Path) -> None:
+    """On a GPU, float16 gives nearly the vectors of float32 on a CPU."""
+    on_gpu = Siglip(second, device=Device(kind="cuda"), name="tiny", lower_case=True)
+    on_cpu = opened(second)
+    assert (on_gpu.encode(JPEGS) * on_cpu.encode(JPEGS)).sum(axis=1).min() > 0.999
+    assert (on_gpu.encode_texts(TEXTS) * on_cpu.encode_texts(TEXTS)).sum(axis=1).min() > 0.999
 
 
 def test_interpolation_is_that_of_the_checkpoint(tmp_path: Path) -> None:
