@@ -17,6 +17,7 @@ import google.auth
 import google_crc32c
 from google.api_core import exceptions as api_errors
 from google.api_core.client_options import ClientOptions
+from google.api_core.retry import Retry
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
@@ -93,7 +94,9 @@ class ObjectStore:
         self.sign_upload = urls.sign_upload
         #: See `UrlSigner.sign_download`.
         self.sign_download = urls.sign_download
-        self._retry = DEFAULT_RETRY.with_timeout(retry_for_s)
+        # The library's own rules, which it offers in no other way.
+        worth_repeating = DEFAULT_RETRY._predicate
+        self._retry = Retry(predicate=worth_repeating, timeout=retry_for_s, on_error=hang_up)
 
     @classmethod
     def connect(cls, settings: Settings) -> ObjectStore:

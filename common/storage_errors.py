@@ -54,9 +54,11 @@ def hang_up(error: BaseException) -> None:
 
     A download whose status is an error leaves its answer unread, and with it a connection that is
     in no pool any more: it would stay open until the garbage collector comes by.
+
+    Args:
+        error: of one attempt, or of the last.
     """
-    cause = error.cause if isinstance(error, api_errors.RetryError) else error
-    response = getattr(cause, "response", None)
+    response = getattr(error, "response", None)
     if isinstance(response, requests.Response):
         response.close()
 
