@@ -65,8 +65,17 @@ def kept_secret(path: Path) -> str:
     return path.read_text()
 
 
+#: Settings of the models that whoever starts the cloud may give.
+_MODEL_SETTINGS = (
+    "HEIMDEX_CHOSEN_MODELS",
+    "HEIMDEX_FACE_LICENSED",
+    "HEIMDEX_FEATURE_FACE_DETECTION",
+    "HEIMDEX_QUANTISED_ENCODERS",
+)
+
+
 def _inherited() -> dict[str, str]:
     """What a process needs of ours: never proxies, credentials or emulator variables."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", *_MODEL_SETTINGS)
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     return environment | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
