@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +25,11 @@ from gpu_jobs.models.zero_shot import ZeroShotTagger
 if TYPE_CHECKING:
     from common.config import Settings
 
-#: Loaded side by side: while the weights of one are read, another is built.
-_PARTS: Final = ("speech", "text", "image", "ocr", "faces")
+#: Loaded side by side: while the weights of one are read, another is built. What transformers
+#: loads stays in one thread: it imports its modules at first use, and not safely from several.
+_SIDE_BY_SIDE: Final = (("text", "image"), ("speech",), ("ocr", "faces"))
+#: Imported before the threads start, for the same reason.
+_LIBRARIES: Final = ("torch", "transformers", "FlagEmbedding", "faster_whisper")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +92,10 @@ class DownloadedModels:
 
     def load(self) -> None:
         """Load everything now, side by side, instead of when it is first used."""
-        with ThreadPoolExecutor(len(_PARTS)) as pool:
-            for _ in pool.map(lambda part: getattr(self, part), _PARTS):
+        for library in _LIBRARIES:
+            importlib.import_module(library)
+        with ThreadPoolExecutor(len(_SIDE_BY_SIDE)) as pool:
+            for _ in pool.map(self._load, _SIDE_BY_SIDE):
                 pass
 
     def release(self) -> None:
@@ -147,6 +153,10 @@ class DownloadedModels:
             device=self._device,
             licensed=self._choice.face_licensed,
         )
+
+    def _load(self, parts: Iterable[str]) -> None:
+        for part in parts:
+            getattr(self, part)
 
     def _directory(self, role: str) -> Path:
         """Where a role's model is, once its files have been verified."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import re
 import shutil
 import warnings
@@ -232,6 +233,8 @@ def _export(
 
     free = torch.export.Dim.DYNAMIC
     shape = {0: free, 1: free} if len(inputs) == 2 else {0: free}
+    # It warns that torchvision's operators are missing; there are none in a text tower.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.filterwarnings("ignore", _TORCH_WARNING, FutureWarning)
         program = torch.onnx.export(

@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for model in models.values():
             model_files.verify(model, registry.model_directory(options.dir, model))
-        for place in export(models, options.dir):
+        with console.status("exporting the query encoders, which takes minutes"):
+            exported = list(export(models, options.dir))
+        for place in exported or ["nothing: the query encoders are there"]:
             console.print(f"exported {place}", highlight=False)
         if options.bucket:
             version = index_version(options.profile, choose=options.choose)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +98,27 @@ def _gpu_lane(parts: DecodePass, models: Any) -> dict[str, Any]:
         given[stage.name] = stage.run(**{name: given[name] for name in stage.arguments})
     models.release()
     return given
+
+
+def test_a_new_process_loads_all_side_by_side(
+    directory: Path, tiny: registry.Registry, tmp_path: Path
+) -> None:
+    """Where no library has been imported yet, threads do not get in each other's way."""
+    (tmp_path / "registry.json").write_text(registry.dumps(tiny))
+    code = (
+        "import sys; from pathlib import Path; from common import registry; read = registry.load\n"
+        "registry.load = lambda: read(Path(sys.argv[1]))\n"
+        "from gpu_jobs.models.downloaded import DownloadedModels, ModelChoice\n"
+        "choice = ModelChoice(profile='cpu', directory=Path(sys.argv[2]), detect_faces=True)\n"
+        "DownloadedModels(choice).load()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "registry.json"), str(directory)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_video_becomes_rows(models: DownloadedModels, tmp_path: Path) -> None:
