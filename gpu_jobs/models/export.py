@@ -345,6 +345,14 @@ def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def be_quiet() -> None:
+    """No progress bars and remarks of transformers between the lines of a command."""
+    from transformers.utils import logging as remarks
+
+    remarks.disable_progress_bar()
+    remarks.set_verbosity_error()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m gpu_jobs.models.export", description=__doc__)
@@ -354,6 +362,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", default="", help="of the model, in the index version")
     parser.add_argument("--revision", default="", help="pinned, if its files were verified")
     asked = parser.parse_args(arguments)
+    be_quiet()
     export_text_tower(
         asked.kind, asked.directory, asked.out, name=asked.name, revision=asked.revision
     )

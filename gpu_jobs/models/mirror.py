@@ -23,7 +23,7 @@ from common.encoders.onnx_files import MANIFEST
 from common.errors import HeimdexError
 from common.index_version import index_version
 from common.storage import ObjectStore, Signers
-from gpu_jobs.models.export import Kind, export_text_tower
+from gpu_jobs.models.export import Kind, be_quiet, export_text_tower
 
 _TOWERS: Final[Mapping[str, Kind]] = {"text": "bge-m3", "image": "siglip"}
 Models = Mapping[str, registry.Model]
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     options = _parser().parse_args(arguments)
     console = Console()
+    be_quiet()
     try:
         models = registry.load().profile(
             options.profile, choose=options.choose, cleared=options.choose
