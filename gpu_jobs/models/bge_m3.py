@@ -82,22 +82,21 @@ class BgeM3:
     name = NAME
     dimensions = DIMENSIONS
 
-    def __init__(self, directory: Path, *, device: Device, bfloat16: bool = False) -> None:
+    def __init__(self, directory: Path, *, device: Device) -> None:
         """Load the model; never from the network, and never from a pickle.
 
         Args:
             directory: holds config.json, model.safetensors, heads.safetensors (tensors
                 `sparse.weight`, `sparse.bias`, `colbert.weight` and `colbert.bias`),
                 tokenizer.json and tokenizer_config.json.
-            device: where to compute: float16 on a GPU, float32 on a CPU.
-            bfloat16: compute in that instead; half of float32's memory.
+            device: where to compute: float16 on a GPU, float32 or bfloat16 on a CPU.
 
         Raises:
             ConfigError: a file is missing or not what it should be, or a pickle lies there.
         """
         _check_files(directory)
         # Kept whole: once FlagEmbedding's object goes, it takes the network off the device.
-        self._embedder = _load(directory, device, bfloat16=bfloat16)
+        self._embedder = _load(directory, device)
         self._network: Any = self._embedder.model
         self._tokenizer: Any = self._embedder.tokenizer
         config = self._network.config
@@ -217,7 +216,7 @@ def _check_files(directory: Path) -> None:
             raise ConfigError(f"{NAME}: {path.name} is a pickle; delete it and {_HINT}")
 
 
-def _load(directory: Path, device: Device, *, bfloat16: bool) -> Any:
+def _load(directory: Path, device: Device) -> Any:
     from FlagEmbedding import BGEM3FlagModel
     from safetensors import SafetensorError
 
@@ -227,8 +226,8 @@ def _load(directory: Path, device: Device, *, bfloat16: bool) -> Any:
                 str(directory),
                 pooling_method="cls",
                 normalize_embeddings=False,
-                use_fp16=device.kind == "cuda" and not bfloat16,
-                use_bf16=bfloat16,
+                use_fp16=device.kind == "cuda",
+                use_bf16=device.bfloat16,
                 devices=device.torch_name,
                 trust_remote_code=False,
             )

@@ -17,10 +17,13 @@ T = TypeVar("T")
 class Device:
     """Where models compute.
 
-    `cuda` is the first GPU, in half precision; `cpu` is float32, or bfloat16 where that is as good.
+    `cuda` is the first GPU, in float16.
     """
 
     kind: Literal["cpu", "cuda"]
+    #: Compute in bfloat16 instead of float32, where the CPU has instructions for it. Measured on a
+    #: Xeon with AMX: SigLIP 2 base at 3.1 instead of 1.4 images/s, cosine with float32 0.99997.
+    bfloat16: bool = False
 
     @property
     def torch_name(self) -> str:
@@ -29,10 +32,13 @@ class Device:
 
 
 def pick() -> Device:
-    """The GPU if torch sees one, or else the CPU."""
+    """The GPU if torch sees one, or else the CPU, in the fastest precision it has."""
     import torch  # heavy: only a process that computes with it pays
 
-    return Device(kind="cuda" if torch.cuda.is_available() else "cpu")
+    if torch.cuda.is_available():
+        return Device(kind="cuda")
+    able = torch.cpu.get_capabilities()
+    return Device(kind="cpu", bfloat16=bool(able.get("amx_bf16") or able.get("avx512_bf16")))
 
 
 def in_batches(

@@ -57,7 +57,7 @@ class Siglip:
         Args:
             directory: verified files: config.json, model.safetensors, preprocessor_config.json
                 and tokenizer.json, or spiece.model for SigLIP 1.
-            device: float16 on a GPU, float32 on a CPU.
+            device: float16 on a GPU, float32 or bfloat16 on a CPU.
             name: of the model, for the index manifest.
             lower_case: whether texts are lower-cased first: True for SigLIP 2. The tokenizer of
                 SigLIP 1 does it itself, and drops punctuation besides.
@@ -221,8 +221,8 @@ def _check(directory: Path, config: Any, preparation: FramePreparation) -> None:
 def _placed(model: Any, device: Device) -> Any:
     import torch
 
-    half = device.kind == "cuda"
-    return model.to(device.torch_name, dtype=torch.float16 if half else torch.float32)
+    dtype = torch.bfloat16 if device.bfloat16 else torch.float32
+    return model.to(device.torch_name, dtype=torch.float16 if device.kind == "cuda" else dtype)
 
 
 def _tokenizer(directory: Path) -> tuple[_Tokenizer, bool]:

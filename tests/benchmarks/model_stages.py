@@ -284,9 +284,10 @@ def _project(module: str, name: str) -> Any:
 
 
 def _device(setting: Setting) -> Any:
-    from gpu_jobs.models.device import Device
+    from gpu_jobs.models.device import Device, pick
 
-    return Device(kind="cuda" if setting.device == "cuda" else "cpu")
+    best = pick()
+    return best if best.kind == setting.device else Device(kind="cpu")
 
 
 def _count(vectors: Sequence[object]) -> int:

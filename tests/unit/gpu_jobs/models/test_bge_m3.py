@@ -222,7 +222,7 @@ def test_it_is_a_sparse_encoder_that_never_abstains(model: BgeM3) -> None:
 
 def test_bfloat16_is_close(directory: Path, model: BgeM3) -> None:
     """At half the memory, the vectors point where the others do, and are still of length 1."""
-    found = BgeM3(directory, device=CPU, bfloat16=True).encode(TEXTS)
+    found = BgeM3(directory, device=Device(kind="cpu", bfloat16=True)).encode(TEXTS)
     assert (found * model.encode(TEXTS)).sum(axis=1).min() > 0.99
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 

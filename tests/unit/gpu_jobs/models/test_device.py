@@ -79,10 +79,15 @@ def test_other_errors_are_not_swallowed() -> None:
     assert memory.sizes == [4]
 
 
-def test_the_machine_decides_where_to_compute() -> None:
-    """A GPU if torch sees one."""
+def test_the_machine_decides_where_to_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU if torch sees one, or else the CPU, in bfloat16 if that has instructions for it."""
     import torch
 
-    assert pick().kind == ("cuda" if torch.cuda.is_available() else "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick() == Device(kind="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for able, bfloat16 in (({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert pick() == Device(kind="cpu", bfloat16=bfloat16)
     assert Device(kind="cpu").torch_name == "cpu"
     assert Device(kind="cuda").torch_name == "cuda:0"

@@ -333,6 +333,18 @@ def test_half_precision_is_close(second: Path) -> None:
     assert (on_gpu.encode_texts(TEXTS) * on_cpu.encode_texts(TEXTS)).sum(axis=1).min() > 0.999
 
 
+def test_bfloat16_is_close(second: Path) -> None:
+    """On a CPU, bfloat16 gives nearly the vectors of float32, still of length 1."""
+    device = Device(kind="cpu", bfloat16=True)
+    found, exact = Siglip(second, device=device, name="tiny", lower_case=True), opened(second)
+    for close, vectors in (
+        (found.encode(JPEGS), exact.encode(JPEGS)),
+        (found.encode_texts(TEXTS), exact.encode_texts(TEXTS)),
+    ):
+        assert (close * vectors).sum(axis=1).min() > 0.99
+        np.testing.assert_allclose(np.linalg.norm(close, axis=1), 1, atol=1e-6)
+
+
 def test_interpolation_is_that_of_the_checkpoint(tmp_path: Path) -> None:
     """SigLIP was trained with bicubic scaling, SigLIP 2 with bilinear: each as its file says."""
     scaled = {}
