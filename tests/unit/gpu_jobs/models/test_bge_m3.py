@@ -235,11 +235,13 @@ def test_loading_is_silent_and_offline(
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("a socket was opened")
 
+    from transformers.utils import logging
+
+    # Commands that ran in this process may have turned them off.
+    logging.enable_progress_bar()
     monkeypatch.setattr(socket, "socket", refuse)
     BgeM3(directory, device=CPU).encode(TEXTS * 8)
     assert capfd.readouterr() == ("", "")
-    from transformers.utils import logging
-
     assert logging.is_progress_bar_enabled()
 
 
