@@ -6,7 +6,6 @@ replaced; a manifest per index version (`manifests/{name}.json`) says which file
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +14,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
 from common import log
+from common.config import Settings
 from common.errors import ConfigError, NotFoundError
-from common.storage import ObjectInfo
+from common.index_version import index_version
+from common.model_files import sha256_of
+from common.storage import ObjectInfo, ObjectStore
 
 #: One stream from Cloud Storage to a machine is slower than its network.
 _AT_ONCE: Final = 8
-_BLOCK_BYTES: Final = 1 << 20
 _HEX_DIGITS: Final = frozenset("0123456789abcdef")
 
 
@@ -83,7 +84,9 @@ def push(store: Bucket, bucket: str, name: str, root: Path, paths: Iterable[str]
 
 
 def pull(store: Bucket, bucket: str, name: str, root: Path, *, below: str = "") -> None:
-    """Fetch the files of a manifest that are not there yet, several at once, and verify them.
+    """Fetch the files of a manifest that are not there yet, several at once, and verify those.
+
+    A file that is there already is known by its length; whoever loads it verifies it.
 
     Args:
         store: reads objects.
@@ -104,6 +107,26 @@ def pull(store: Bucket, bucket: str, name: str, root: Path, *, below: str = "") 
     log.event("models.pulled", files=len(missing), size_bytes=sum(f.size_bytes for f in missing))
 
 
+def fetch(settings: Settings, *, below: str = "") -> None:
+    """Fetch what the settings' profile needs, if they name a bucket.
+
+    Args:
+        settings: name bucket, directory, profile and choice of models.
+        below: as for `pull`.
+
+    Raises:
+        ConfigError, TransientError: as `pull`.
+    """
+    if not settings.models_bucket:
+        return
+    version = index_version(settings.profile, choose=settings.chosen_models)
+    store = ObjectStore.connect(settings)
+    try:
+        pull(store, settings.models_bucket, version, Path(settings.models_dir), below=below)
+    finally:
+        store.close()
+
+
 def _manifest(name: str) -> str:
     return f"manifests/{name}.json"
 
@@ -114,7 +137,7 @@ def _object(file: MirroredFile) -> str:
 
 def _describe(root: Path, path: str) -> MirroredFile:
     whole = root / path
-    return MirroredFile(path=path, sha256=_sha256(whole), size_bytes=whole.stat().st_size)
+    return MirroredFile(path=path, sha256=sha256_of(whole), size_bytes=whole.stat().st_size)
 
 
 def _upload(store: Bucket, bucket: str, root: Path, file: MirroredFile) -> None:
@@ -163,7 +186,7 @@ def _download(store: Bucket, bucket: str, root: Path, file: MirroredFile) -> Non
     unverified = path.with_name(f"{path.name}.unverified")
     try:
         store.download(bucket, _object(file), unverified)
-        if (found := _sha256(unverified)) != file.sha256:
+        if (found := sha256_of(unverified)) != file.sha256:
             raise ConfigError(f"{file.path}: sha256 {found}, expected {file.sha256}")
         unverified.replace(path)
     except NotFoundError as error:
@@ -172,11 +195,3 @@ def _download(store: Bucket, bucket: str, root: Path, file: MirroredFile) -> Non
         ) from error
     finally:
         unverified.unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

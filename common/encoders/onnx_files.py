@@ -11,7 +11,6 @@ A directory is written by `gpu_jobs.models.export` and holds
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -24,6 +23,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from common.errors import ConfigError
+from common.model_files import sha256_of
 
 FORMAT: Final = 1
 GRAPH: Final = "model.onnx"
@@ -122,12 +122,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _quantised(tower: ExportedTower) -> ExportedTower:
     """The same tower with its int8 graph.
 
@@ -170,7 +164,7 @@ def _quantised(tower: ExportedTower) -> ExportedTower:
 
 def _verify(path: Path, expected: str, again: str) -> None:
     try:
-        found = sha256(path)
+        found = sha256_of(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read. {again}") from error
     if found != expected:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import flask
 import functions_framework
 
 from common import config, encoders, log, model_mirror
 from common.database import Database
 from common.index_version import index_version
-from common.storage import ObjectStore
 from common.web.app import create_app, to_response
 from common.web.firebase import authenticator
 from functions.search.encoding import Encoders
@@ -25,14 +22,7 @@ log.configure("search")
 _settings = config.load()
 _database = Database.connect(_settings)
 _index_version = index_version(_settings.profile, choose=_settings.chosen_models)
-if _settings.models_bucket:
-    model_mirror.pull(
-        ObjectStore.connect(_settings),
-        _settings.models_bucket,
-        _index_version,
-        Path(_settings.models_dir),
-        below=encoders.QUERY,
-    )
+model_mirror.fetch(_settings, below=encoders.QUERY)
 _encoders = Encoders(
     encoders.load(
         _settings.profile,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +13,6 @@ from common import model_mirror
 from common.config import Settings
 from common.domain import Segment
 from common.encoders import TextEncoder, minilm
-from common.index_version import index_version
-from common.storage import ObjectStore
 from gpu_jobs.models.colour import ColourFrames, ColourTagger
 from gpu_jobs.models.faces import FoundFace
 from gpu_jobs.models.screen_text import RapidOcrReader, ReadLine
@@ -190,17 +187,7 @@ def load(settings: Settings) -> Models:
     # Only a process that needs them pays for what they import.
     from gpu_jobs.models.downloaded import DownloadedModels, ModelChoice
 
-    if settings.models_bucket:
-        _fetch(settings)
+    model_mirror.fetch(settings)
     models = DownloadedModels(ModelChoice.of(settings))
     models.load()
     return models
-
-
-def _fetch(settings: Settings) -> None:
-    store = ObjectStore.connect(settings)
-    version = index_version(settings.profile, choose=settings.chosen_models)
-    try:
-        model_mirror.pull(store, settings.models_bucket, version, Path(settings.models_dir))
-    finally:
-        store.close()

@@ -24,9 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from common import log
-from common.encoders.onnx_files import ENCODER, FORMAT, GRAPH, MANIFEST, TOKENIZER, sha256
+from common.encoders.onnx_files import ENCODER, FORMAT, GRAPH, MANIFEST, TOKENIZER
 from common.encoders.onnx_text import OnnxBgeM3, OnnxSiglipText, prepare
 from common.errors import ConfigError
+from common.model_files import sha256_of
 
 Kind = Literal["bge-m3", "siglip"]
 Floats = npt.NDArray[np.float32]
@@ -82,7 +83,7 @@ def export_text_tower(
     try:
         write = _write_bge_m3 if kind == "bge-m3" else _write_siglip
         samples = write(directory, partial, name)
-        files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+        files = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
         manifest = {
             "format": FORMAT,
             "kind": kind,
@@ -109,7 +110,7 @@ def _source(kind: Kind, directory: Path) -> dict[str, str]:
                 f"{directory} has no {name}: run `make models PROFILE=cpu` (or gpu) first"
             )
     tokenizer = [each for each in (TOKENIZER, SENTENCEPIECE) if (directory / each).is_file()]
-    return {name: sha256(directory / name) for name in (*needed, *tokenizer)}
+    return {name: sha256_of(directory / name) for name in (*needed, *tokenizer)}
 
 
 def _write_bge_m3(directory: Path, out: Path, name: str) -> Floats:

@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from common import log
 from common.encoders import onnx_files
-from common.encoders.onnx_files import GRAPH, MANIFEST, QUANTISED, QUANTISED_RECORD, sha256
+from common.encoders.onnx_files import GRAPH, MANIFEST, QUANTISED, QUANTISED_RECORD
 from common.encoders.onnx_text import OnnxBgeM3, OnnxSiglipText
 from common.errors import ConfigError
+from common.model_files import sha256_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -77,7 +78,7 @@ def quantise(directory: Path, out: Path) -> None:
     )
     for path in out.iterdir():
         path.chmod(0o644)  # the weights come out readable by their maker alone
-    files = {path.name: sha256(path) for path in sorted(out.iterdir())}
+    files = {path.name: sha256_of(path) for path in sorted(out.iterdir())}
     record = {
         "revision": tower.revision,
         "source": dict(tower.source),
@@ -105,7 +106,7 @@ def measure(directory: Path, out: Path, sentences: Path = SENTENCES) -> Measurem
     measured = compare(
         _encode(kind, directory, pairs), _encode(kind, directory, pairs, out / GRAPH)
     )
-    _write(out, record | {"measured": asdict(measured), "sentences": sha256(sentences)})
+    _write(out, record | {"measured": asdict(measured), "sentences": sha256_of(sentences)})
     log.event("models.quantisation_measured", kind=kind, **asdict(measured))
     return measured
 
