@@ -11,14 +11,16 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from common import log
 from common.config import Settings
 from common.errors import ConfigError, NotFoundError
 from common.index_version import index_version
 from common.model_files import sha256_of
-from common.storage import ObjectInfo, ObjectStore
+
+if TYPE_CHECKING:
+    from common.storage import ObjectInfo
 
 #: One stream from Cloud Storage to a machine is slower than its network.
 _AT_ONCE: Final = 8
@@ -119,6 +121,9 @@ def fetch(settings: Settings, *, below: str = "") -> None:
     """
     if not settings.models_bucket:
         return
+    # Only who fetches pays for the client library at start-up.
+    from common.storage import ObjectStore
+
     version = index_version(settings.profile, choose=settings.chosen_models)
     store = ObjectStore.connect(settings)
     try:
