@@ -97,14 +97,18 @@ class Executions:
             lane = self._lanes[job]
             if lane.running >= lane.spec.max_running and len(lane.queue) >= lane.spec.max_queued:
                 return self._known[lane.queue[-1]]
-            execution = self._create(job)
-            lane.queue.append(execution.name)
+            name = self._create(job).name
             if lane.running < lane.spec.max_running:
+                # Runs from here on, not from when its thread gets a turn: else the next request
+                # would find it queued, and join it.
                 lane.running += 1
-                thread = threading.Thread(target=self._work, args=(lane,), name=f"job-{job}")
+                self._update(name, state="running", started_s=time.time())
+                thread = threading.Thread(target=self._work, args=(lane, name), name=f"job-{job}")
                 self._threads.add(thread)
                 thread.start()
-            return execution
+            else:
+                lane.queue.append(name)
+            return self._known[name]
 
     def of(self, job: str) -> list[Execution]:
         """All executions of a job so far, oldest first."""
@@ -152,12 +156,13 @@ class Executions:
         self._known[name] = replace(self._known[name], **changes)  # type: ignore[arg-type]  # by name
         self._changed.notify_all()
 
-    def _work(self, lane: _Lane) -> None:
-        """Run queued executions of the job until none is left."""
-        while (name := self._next(lane)) is not None:
+    def _work(self, lane: _Lane, name: str | None) -> None:
+        """Run an execution, then what is queued of the job until nothing is left."""
+        while name is not None:
             state = self._attempts(lane.spec, name)
             with self._changed:
                 self._update(name, state=state, completed_s=time.time())
+            name = self._next(lane)
 
     def _next(self, lane: _Lane) -> str | None:
         with self._changed:
