@@ -440,4 +440,7 @@ class IndexRows:
 
     index_version: str
     duration_ms: int
+    #: Names of the models that made the vectors.
+    text_model: str
+    image_model: str
     scenes: tuple[SceneRow, ...]

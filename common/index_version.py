@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid5
 
-from common import registry
+from common import coding, registry
 from common.errors import ConfigError
 
 #: Version of the vocabulary of tags, its prompts and their calibration in the profiles that tag by
@@ -40,8 +40,12 @@ class ModelRecord:
     dimensions: int = 0
     #: Version of everything around the weights; raise it when the output changes.
     preprocessing: int = 1
+    #: Of its vectors (`common.coding`), or "".
+    coding: str = ""
 
 
+#: Roles whose vectors search compares by code.
+_CODED: Final = ("text", "image")
 #: RapidOCR's detector, from its wheel: the same in every profile.
 _DETECTOR_SHA256: Final = "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f"
 
@@ -54,8 +58,15 @@ MANIFESTS: Final[Mapping[str, tuple[ModelRecord, ...]]] = MappingProxyType(
                 name="all-MiniLM-L6-v2",
                 sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
                 dimensions=1024,
+                coding=coding.of_model("all-MiniLM-L6-v2").name,
             ),
-            ModelRecord(role="image", name="colour-and-light", dimensions=1152),
+            ModelRecord(
+                role="image",
+                name="colour-and-light",
+                dimensions=1152,
+                preprocessing=2,
+                coding=coding.of_model("colour-and-light").name,
+            ),
             ModelRecord(role="tags", name="colour-and-light-tags"),
             ModelRecord(
                 role="screen_text",
@@ -110,6 +121,7 @@ def manifest(profile: str, *, choose: Collection[str] = ()) -> tuple[ModelRecord
             sha256=models[role].fingerprint,
             dimensions=models[role].dimensions,
             preprocessing=models[role].preprocessing,
+            coding=coding.of_model(models[role].key).name if role in _CODED else "",
         )
         for role in sorted(models)
     )

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, TextClause, text
 
+from common import coding
 from common.domain import IndexRows, SceneRow, Segment, Tag, TextLine
 
 #: A chunk of 1152-number vectors is about 3 MB of text.
@@ -62,6 +63,17 @@ _FRAME_VECTORS = text("""
     FROM unnest(CAST(:scene_ids AS uuid[]), CAST(:times_ms AS bigint[]), CAST(:vectors AS text[]))
          AS r (scene_id, time_ms, vector)
 """)
+_TEXT_CODES = text("""
+    INSERT INTO text_codes (user_id, index_version, scene_id, code)
+    SELECT :user_id, :index_version, scene_id, CAST(code AS bit(1024))
+    FROM unnest(CAST(:scene_ids AS uuid[]), CAST(:codes AS text[])) AS r (scene_id, code)
+""")
+_FRAME_CODES = text("""
+    INSERT INTO frame_codes (user_id, index_version, scene_id, time_ms, code)
+    SELECT :user_id, :index_version, scene_id, time_ms, CAST(code AS bit(1152))
+    FROM unnest(CAST(:scene_ids AS uuid[]), CAST(:times_ms AS bigint[]), CAST(:codes AS text[]))
+         AS r (scene_id, time_ms, code)
+""")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,10 +103,17 @@ def replace_video(tx: Connection, *, user_id: UUID, video_id: UUID, rows: IndexR
     _insert(tx, _TERMS, owner, [term for row in rows.scenes for term in _terms(row)])
     _insert(tx, _TAGS, owner, [tag for row in rows.scenes for tag in _tags(row)])
     for chunk in _chunks(_text_vectors(rows.scenes)):
-        tx.execute(_TEXT_VECTORS, {**owner, **_columns(chunk)})
+        keys = {**owner, "scene_ids": [row.scene_id for row in chunk]}
+        tx.execute(_TEXT_VECTORS, {**keys, "vectors": _halfvecs(chunk)})
+        tx.execute(_TEXT_CODES, {**keys, "codes": _codes(chunk, rows.text_model)})
     for chunk in _chunks(_frame_vectors(rows.scenes)):
-        times_ms = [row.time_ms for row in chunk]
-        tx.execute(_FRAME_VECTORS, {**owner, **_columns(chunk), "times_ms": times_ms})
+        keys = {
+            **owner,
+            "scene_ids": [row.scene_id for row in chunk],
+            "times_ms": [row.time_ms for row in chunk],
+        }
+        tx.execute(_FRAME_VECTORS, {**keys, "vectors": _halfvecs(chunk)})
+        tx.execute(_FRAME_CODES, {**keys, "codes": _codes(chunk, rows.image_model)})
 
 
 def halfvec(vector: npt.NDArray[np.float32]) -> str:
@@ -114,11 +133,12 @@ def _chunks(vectors: Iterator[_Vector]) -> Iterator[list[_Vector]]:
         yield chunk
 
 
-def _columns(chunk: Sequence[_Vector]) -> dict[str, object]:
-    return {
-        "scene_ids": [row.scene_id for row in chunk],
-        "vectors": [halfvec(row.vector) for row in chunk],
-    }
+def _halfvecs(chunk: Sequence[_Vector]) -> list[str]:
+    return [halfvec(row.vector) for row in chunk]
+
+
+def _codes(chunk: Sequence[_Vector], model: str) -> list[str]:
+    return coding.of_model(model).codes(np.stack([row.vector for row in chunk]))
 
 
 def _scene(row: SceneRow) -> dict[str, object]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from common.database import Database
 from common.domain import IndexRows, SceneRow, Segment, Tag, Term, TextLine, Word
-from common.encoders import QueryEncoders, scripts
+from common.encoders import QueryEncoders, colour_space, minilm, scripts
 from common.encoders.colour import ColourSpace
 from common.encoders.colour_space import AXES, calibrate_presence, read_presence
 from common.encoders.tags import TAGS
@@ -96,11 +96,22 @@ def store(
             version=version,
         )
         rows = [scene_row(models, ordinal, spec) for ordinal, spec in enumerate(video.scenes)]
-        index = IndexRows(index_version=version, duration_ms=600_000, scenes=tuple(rows))
+        index = index_rows(version, rows)
         with worker.tenant(user_id, effect="test.store") as tx:
             replace_video(tx, user_id=user_id, video_id=video.video_id, rows=index)
         ids[video.title] = [row.scene_id for row in rows]
     return ids
+
+
+def index_rows(version: str, scenes: Sequence[SceneRow]) -> IndexRows:
+    """Scenes of one video as rows of an index."""
+    return IndexRows(
+        index_version=version,
+        duration_ms=600_000,
+        text_model=minilm.NAME,
+        image_model=colour_space.NAME,
+        scenes=tuple(scenes),
+    )
 
 
 def scene_row(models: QueryEncoders, ordinal: int, spec: SceneSpec) -> SceneRow:

@@ -98,7 +98,13 @@ def index(*, join: Joined, video: VideoFacts) -> IndexRows:
         frame_vectors=np.full((1, 1152), 1152**-0.5, np.float32),
         best_frame_ms=0,
     )
-    return IndexRows(index_version=video.index_version, duration_ms=100, scenes=(scene,))
+    return IndexRows(
+        index_version=video.index_version,
+        duration_ms=100,
+        text_model="t",
+        image_model="i",
+        scenes=(scene,),
+    )
 
 
 def _exports(video: VideoFacts, joined: Joined) -> Iterator[Export]:

@@ -14,7 +14,7 @@ from common.encoders import colour_frames, colour_space, colour_words
 from common.encoders.colour_space import DIMENSIONS, Floats
 from common.encoders.colour_words import Understood
 
-NAME = "colour-and-light"
+NAME = colour_space.NAME
 
 
 class ColourSpace:

@@ -213,6 +213,30 @@ CREATE TABLE frame_vectors (
 ALTER TABLE frame_vectors ALTER COLUMN vector SET STORAGE PLAIN;
 CREATE INDEX frame_vectors_by_scene ON frame_vectors (user_id, scene_id);
 
+-- Binary codes of the vectors (common/coding.py): what the search of a large tenant reads first.
+CREATE TABLE text_codes (
+    user_id       uuid NOT NULL,
+    index_version text NOT NULL,
+    scene_id      uuid NOT NULL,
+    code          bit(1024) NOT NULL,
+    PRIMARY KEY (user_id, index_version, scene_id),
+    FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
+);
+ALTER TABLE text_codes ALTER COLUMN code SET STORAGE PLAIN;
+CREATE INDEX text_codes_by_scene ON text_codes (user_id, scene_id);
+
+CREATE TABLE frame_codes (
+    user_id       uuid NOT NULL,
+    index_version text NOT NULL,
+    scene_id      uuid NOT NULL,
+    time_ms       bigint NOT NULL,
+    code          bit(1152) NOT NULL,
+    PRIMARY KEY (user_id, index_version, scene_id, time_ms),
+    FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
+);
+ALTER TABLE frame_codes ALTER COLUMN code SET STORAGE PLAIN;
+CREATE INDEX frame_codes_by_scene ON frame_codes (user_id, scene_id);
+
 -- People are late-bound: scene_people is derived, and may be rebuilt at any time.
 CREATE TABLE people (
     user_id    uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -264,7 +288,7 @@ BEGIN
     FOREACH name IN ARRAY ARRAY[
         'videos', 'upload_objects', 'runs', 'jobs', 'outbox', 'erasures', 'idempotency_keys',
         'scenes', 'scene_terms', 'scene_tags', 'text_vectors', 'frame_vectors',
-        'people', 'scene_people'
+        'text_codes', 'frame_codes', 'people', 'scene_people'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
@@ -280,7 +304,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON videos, upload_objects, idempotency_keys
 GRANT SELECT, UPDATE ON runs TO heimdex_api;
 GRANT SELECT ON jobs TO heimdex_api;
 GRANT SELECT, INSERT ON outbox, erasures TO heimdex_api;
-GRANT SELECT, DELETE ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors TO heimdex_api;
+GRANT SELECT, DELETE ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors, text_codes,
+    frame_codes TO heimdex_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON people, scene_people TO heimdex_api;
 
 -- The event functions: objects arrive, runs begin, messages go out, deletions are carried out.
@@ -295,7 +320,8 @@ GRANT SELECT, UPDATE ON videos TO heimdex_worker;
 GRANT SELECT ON upload_objects TO heimdex_worker;
 GRANT SELECT, INSERT, UPDATE ON runs, jobs, outbox TO heimdex_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE
-    ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors, scene_people TO heimdex_worker;
+    ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors, text_codes, frame_codes,
+       scene_people TO heimdex_worker;
 
 -- --- work across tenants -------------------------------------------------------------------------
 

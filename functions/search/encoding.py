@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from common import coding
+from common.coding import Floats
 from common.encoders import QueryEncoders
 from common.search_index import halfvec
 
@@ -19,6 +21,9 @@ class EncodedQuery:
     #: Vectors as pgvector reads them.
     text_vector: str | None
     frame_vector: str | None
+    #: Their binary codes, as bit strings; None where there is no vector.
+    text_code: str | None = None
+    frame_code: str | None = None
     #: Words, as typed, that the image model goes by.
     pictured: tuple[str, ...]
     #: (tag, share) with shares that sum to 1.
@@ -46,15 +51,17 @@ class Encoders:
         """
         if not text:
             return EncodedQuery(text_vector=None, frame_vector=None, pictured=(), tags=())
-        frame = self.models.image.encode(text)
+        spoken = None if self.models.text.abstains(text) else self.models.text.encode([text])[0]
+        seen = self.models.image.encode(text)
         return EncodedQuery(
-            text_vector=self._text_vector(text),
-            frame_vector=None if frame is None else halfvec(frame),
+            text_vector=None if spoken is None else halfvec(spoken),
+            text_code=None if spoken is None else _code(self.models.text.name, spoken),
+            frame_vector=None if seen is None else halfvec(seen),
+            frame_code=None if seen is None else _code(self.models.image.name, seen),
             pictured=tuple(each.word for each in self.models.image.understood(text)),
             tags=tuple((asked.tag, asked.weight) for asked in self.models.tags.read(text)),
         )
 
-    def _text_vector(self, text: str) -> str | None:
-        if self.models.text.abstains(text):
-            return None
-        return halfvec(self.models.text.encode([text])[0])
+
+def _code(model: str, vector: Floats) -> str:
+    return coding.of_model(model).codes(vector[None])[0]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common import coding
 from common.database import Database
+from common.encoders import QueryEncoders
 from functions.search.calibration import of_text_model
 from functions.search.encoding import EncodedQuery, Encoders
 from functions.search.importance import importance, term_shares
@@ -18,6 +21,9 @@ from functions.search.moment import Moment
 from functions.search.query import parse
 from functions.search.rank import Judge, rank
 from functions.search.retrieval import Asked, Retrieval
+
+#: Up to this many scenes all of a tenant's vectors are compared; above it, codes come first.
+EXACT_SCENES: Final = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +103,7 @@ class Finder:
     def _plan(
         self, rows: Retrieval, request: Request, query: ParsedQuery, encoded: EncodedQuery
     ) -> _Plan:
+        models = self._encoders.models
         scenes = rows.scene_count()
         frequencies = rows.frequencies(sorted({term for w in query.words for term in w.terms}))
         shares = importance(query.words, frequencies, scenes=scenes)
@@ -105,13 +112,15 @@ class Finder:
             legs=tuple(leg for leg in LEGS if leg not in abstained),
             text_vector=encoded.text_vector,
             frame_vector=encoded.frame_vector,
+            widths=_widths(models, scenes),
+            text_code=encoded.text_code,
+            frame_code=encoded.frame_code,
             terms=term_shares(query.words, shares),
             tags=encoded.tags,
             people=tuple(person.person_id for person in query.people),
             scope=request.scope,
             allowed=rows.scenes_with(query.phrases) if query.phrases else None,
         )
-        models = self._encoders.models
         judge = Judge(
             query=query,
             legs=asked.legs,
@@ -125,6 +134,15 @@ class Finder:
             scenes=scenes,
         )
         return _Plan(asked=asked, judge=judge, abstained=abstained)
+
+
+def _widths(models: QueryEncoders, scenes: int) -> dict[Leg, int]:
+    """How many rows the vector legs compare exactly, for those that go by code."""
+    if scenes <= EXACT_SCENES:
+        return {}
+    names: dict[Leg, str] = {"dense": models.text.name, "vision": models.image.name}
+    widths = {leg: coding.of_model(name).width for leg, name in names.items()}
+    return {leg: width for leg, width in widths.items() if width is not None}
 
 
 def _proposed(rows: Retrieval, asked: Asked) -> list[UUID]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +27,11 @@ class Asked:
     legs: tuple[Leg, ...]
     text_vector: str | None
     frame_vector: str | None
+    #: By binary codes: how many rows to compare exactly, per leg. A leg that is not in it compares
+    #: all of the tenant's.
+    widths: Mapping[Leg, int] = field(default_factory=dict)
+    text_code: str | None = None
+    frame_code: str | None = None
     #: (term, share of the query).
     terms: tuple[tuple[str, float], ...]
     #: (tag, share of the query).
@@ -77,12 +82,19 @@ class Retrieval:
 
     def candidates(self, asked: Asked, *, k: int = CANDIDATES_PER_LEG) -> dict[Leg, list[UUID]]:
         """The k best scenes of each leg; fewer only if the leg knows fewer."""
-        found: dict[Leg, list[UUID]] = {leg: [] for leg in asked.legs}
-        if not asked.legs:
-            return found
-        statement = sql.recall(asked.legs, _scopes(asked))
-        for leg, scene_id in self._tx.execute(statement, {**self._parameters(asked), "k": k}):
-            found[leg].append(scene_id)
+        found = self._candidates(asked, asked.legs, frozenset(asked.widths), k=k)
+        # The nearest frames by code can be of fewer scenes than were asked for.
+        short = tuple(leg for leg in asked.widths if leg in found and len(found[leg]) < k)
+        return {**found, **self._candidates(asked, short, frozenset(), k=k)}
+
+    def _candidates(
+        self, asked: Asked, legs: tuple[Leg, ...], coded: frozenset[Leg], *, k: int
+    ) -> dict[Leg, list[UUID]]:
+        found: dict[Leg, list[UUID]] = {leg: [] for leg in legs}
+        if legs:
+            statement = sql.recall(legs, _scopes(asked), coded.intersection(legs))
+            for leg, scene_id in self._tx.execute(statement, {**self._parameters(asked), "k": k}):
+                found[leg].append(scene_id)
         return found
 
     def evidence(self, asked: Asked, scene_ids: Sequence[UUID]) -> list[Evidence]:
@@ -116,6 +128,10 @@ class Retrieval:
             **self._owner,
             "text_vector": asked.text_vector,
             "frame_vector": asked.frame_vector,
+            "text_code": asked.text_code,
+            "frame_code": asked.frame_code,
+            "text_width": asked.widths.get("dense"),
+            "frame_width": asked.widths.get("vision"),
             "terms": [term for term, _ in asked.terms],
             "term_shares": [share for _, share in asked.terms],
             "tags": [tag for tag, _ in asked.tags],

@@ -2,7 +2,7 @@
 
 Every one carries the tenant and, where the table has it, the index version, which are the leading
 columns of the keys; row-level security holds even if the predicate is forgotten (a test removes
-it). A leg is exact: the tenant's own rows are compared one by one, so it returns min(k, rows).
+it). A leg compares the tenant's own rows one by one, so it returns min(k, rows).
 
 Query vectors come as text and are cast once, in a scalar sub-select; a cast beside the operator
 could be repeated for every row.
@@ -22,6 +22,8 @@ TENANT = "user_id = :user_id"
 _VERSION: Final = "index_version = :index_version"
 _TEXT_VECTOR: Final = "(SELECT CAST(:text_vector AS halfvec))"
 _FRAME_VECTOR: Final = "(SELECT CAST(:frame_vector AS halfvec))"
+_TEXT_CODE: Final = "(SELECT CAST(:text_code AS bit(1024)))"
+_FRAME_CODE: Final = "(SELECT CAST(:frame_code AS bit(1152)))"
 _TERMS: Final = "term = ANY(CAST(:terms AS text[]))"
 _IDS: Final = "ANY(CAST(:scene_ids AS uuid[]))"
 
@@ -60,6 +62,30 @@ _LEGS: Final[Mapping[Leg, str]] = {
         WHERE {{tenant}} AND person_id = ANY(CAST(:person_ids AS uuid[])) {{scope}}
           AND scene_id IN (SELECT id FROM scenes WHERE {{tenant}} AND {_VERSION})
         GROUP BY scene_id ORDER BY sum(confidence) DESC, scene_id LIMIT :k
+    """,
+}
+#: The same for a large tenant: the rows nearest by code, then those compared exactly. LATERAL with
+#: OFFSET 0 makes that one look-up by key for each of them, whatever the planner thinks of the
+#: tables: joined freely, all of the tenant's vectors could be read after all.
+_CODED_LEGS: Final[Mapping[Leg, str]] = {
+    "dense": f"""
+        SELECT near.scene_id FROM (
+            SELECT scene_id FROM text_codes WHERE {{tenant}} AND {_VERSION} {{scope}}
+            ORDER BY code <~> {_TEXT_CODE}, scene_id LIMIT :text_width) AS near
+        CROSS JOIN LATERAL (
+            SELECT vector <#> {_TEXT_VECTOR} AS distance FROM text_vectors
+            WHERE {{tenant}} AND {_VERSION} AND scene_id = near.scene_id OFFSET 0) AS exact
+        ORDER BY distance, scene_id LIMIT :k
+    """,
+    "vision": f"""
+        SELECT near.scene_id FROM (
+            SELECT scene_id, time_ms FROM frame_codes WHERE {{tenant}} AND {_VERSION} {{scope}}
+            ORDER BY code <~> {_FRAME_CODE}, scene_id, time_ms LIMIT :frame_width) AS near
+        CROSS JOIN LATERAL (
+            SELECT vector <#> {_FRAME_VECTOR} AS distance FROM frame_vectors
+            WHERE {{tenant}} AND {_VERSION} AND scene_id = near.scene_id
+              AND time_ms = near.time_ms OFFSET 0) AS exact
+        GROUP BY near.scene_id ORDER BY min(distance), scene_id LIMIT :k
     """,
 }
 #: Restrictions of the scenes searched, by name.
@@ -115,12 +141,21 @@ def with_all_terms() -> TextClause:
 
 
 @lru_cache
-def recall(legs: tuple[Leg, ...], scopes: tuple[str, ...]) -> TextClause:
-    """The k best scenes of each leg, as (leg, scene_id), in one statement."""
+def recall(
+    legs: tuple[Leg, ...], scopes: tuple[str, ...], coded: frozenset[Leg] = frozenset()
+) -> TextClause:
+    """The k best scenes of each leg, as (leg, scene_id), in one statement.
+
+    Args:
+        legs: to ask.
+        scopes: names of the restrictions.
+        coded: legs that go by binary codes first.
+    """
     scope = "".join(_SCOPES[name] for name in scopes)
+    statements = {leg: (_CODED_LEGS if leg in coded else _LEGS)[leg] for leg in legs}
     parts = [
-        f"(SELECT '{leg}' AS leg, scene_id FROM ({_LEGS[leg].replace('{scope}', scope)}) AS l)"
-        for leg in legs
+        f"(SELECT '{leg}' AS leg, scene_id FROM ({statement.replace('{scope}', scope)}) AS l)"
+        for leg, statement in statements.items()
     ]
     return text(" UNION ALL ".join(parts).replace("{tenant}", TENANT))
 

@@ -61,6 +61,8 @@ def run(
     return IndexRows(
         index_version=video.index_version,
         duration_ms=scene_detect.duration_ms,
+        text_model=embed_text.model,
+        image_model=vision_embed_frames.model,
         scenes=tuple(
             _row(sidecar.scene_id, each)
             for sidecar, each in zip(sidecar_build.sidecars, parts, strict=True)

@@ -81,7 +81,9 @@ def test_a_scene_shows_what_the_workers_wrote(
         frame_vectors=np.zeros((0, 1152), np.float32),
         best_frame_ms=1100,
     )
-    rows = IndexRows(index_version="offline-1", duration_ms=5000, scenes=(row,))
+    rows = IndexRows(
+        index_version="offline-1", duration_ms=5000, text_model="t", image_model="i", scenes=(row,)
+    )
     with worker_database.tenant(user_id, effect="test.commit") as tx:
         search_index.replace_video(tx, user_id=user_id, video_id=video_id, rows=rows)
 

@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pytest
 from sqlalchemy import Connection, text
 
-from common.domain import IndexRows, Term
+from common.domain import Term
 from common.encoders import QueryEncoders
 from common.search_index import replace_video
 from functions.search.model import Scope
 from functions.search.retrieval import Asked, Retrieval
 from tests.integration.search.conftest import Library
-from tests.library import VERSION, SceneSpec, scene_row
+from tests.library import VERSION, SceneSpec, index_rows, scene_row
 
 #: Token → weight.
 Weights = Mapping[int, float]
@@ -47,7 +47,7 @@ def _store(
         for ordinal, weights in enumerate(learned)
         for row in [scene_row(models, ordinal, SceneSpec(said=("two words",)))]
     ]
-    rows = IndexRows(index_version=VERSION, duration_ms=600_000, scenes=tuple(scenes))
+    rows = index_rows(VERSION, scenes)
     worker = library.database.as_role("heimdex_worker")
     with worker.tenant(user_id, effect="test.store") as tx:
         replace_video(tx, user_id=user_id, video_id=video_id, rows=rows)

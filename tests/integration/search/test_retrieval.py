@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import Connection, text
 
 from common.database import Database
-from common.search_index import halfvec
 from functions.search import sql
-from functions.search.model import LEGS, Leg, Scope
-from functions.search.retrieval import Asked, Retrieval, contains
+from functions.search.model import Leg, Scope
+from functions.search.retrieval import Retrieval, contains
 from tests.conftest import TestDatabase
 from tests.integration.search.conftest import Library
+from tests.integration.search.rows import asked_of, fill, unit_vector
 from tests.library import VERSION
 
 _CACHED: Final = (
@@ -30,24 +30,6 @@ _CACHED: Final = (
     sql.evidence,
     sql.moments,
 )
-
-
-def _vector(seed: int, width: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    vector = np.random.default_rng(seed).standard_normal(width)
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
-
-
-def _asked(*, people: tuple[UUID, ...] = (), scope: Scope | None = None) -> Asked:
-    return Asked(
-        legs=LEGS,
-        text_vector=halfvec(_vector(1, 1024)),
-        frame_vector=halfvec(_vector(2, 1152)),
-        terms=(("train", 0.5), ("기차", 0.3), ("exit", 0.2)),
-        tags=(("red", 0.5), ("night", 0.5)),
-        people=people,
-        scope=scope or Scope(),
-        allowed=None,
-    )
 
 
 @pytest.fixture
@@ -63,8 +45,10 @@ def without_tenant_predicate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _everything(rows: Retrieval, person: UUID) -> tuple[set[UUID], int, set[str]]:
     """All scenes, counts and names that any statement gives."""
-    asked = _asked(people=(person,))
-    scenes = {scene for found in rows.candidates(asked).values() for scene in found}
+    asked = asked_of(people=(person,))
+    coded = asked_of(people=(person,), widths={"dense": 100, "vision": 100})
+    candidates = [*rows.candidates(asked).values(), *rows.candidates(coded, k=5).values()]
+    scenes = {scene for found in candidates for scene in found}
     scenes.update(each.scene_id for each in rows.evidence(asked, sorted(scenes)))
     scenes.update(rows.scenes_with(["train leaves", "platform"]))
     scenes.update(rows.moments(sorted(scenes)))
@@ -96,7 +80,7 @@ def test_row_level_security_alone_hides_other_tenants(library: Library) -> None:
         assert scenes == own
         assert (counted, names) == (12 + 1 + 1 + 1 + 1, {"민지"})
         foreign = sorted(library.foreign)
-        assert rows.evidence(_asked(), foreign) == []
+        assert rows.evidence(asked_of(), foreign) == []
         assert rows.moments(foreign) == {}
     with library.api.tenant(library.other_id) as tx:
         rows = Retrieval(tx, user_id=library.other_id, index_version=VERSION)
@@ -118,61 +102,20 @@ def test_another_tenant_finds_only_its_own(shared_library: Library) -> None:
     assert shared_library.find("train", scope=Scope(video_ids=(foreign_video,))).total == 0
 
 
-def _fill(
-    database: TestDatabase, user_id: UUID, *, scenes: int, with_text: int, with_frames: int
-) -> None:
-    """Scenes with random vectors: frames on the first ones, two each, and so with text."""
-    video = uuid4()
-    database.owner_rows(
-        "INSERT INTO videos (user_id, id, title, scene_count) VALUES (:user, :id, 'v', :n)",
-        user=user_id,
-        id=video,
-        n=scenes,
-    )
-    ids = [UUID(int=user_id.int ^ n) for n in range(scenes)]
-    rows = [{"id": str(scene), "ordinal": n} for n, scene in enumerate(ids)]
-    database.owner_rows(
-        "INSERT INTO scenes (user_id, id, video_id, index_version, ordinal, start_ms, end_ms,"
-        " transcript, languages, screen_text, tags, best_frame_ms, transcript_length,"
-        " screen_length) SELECT :user, id, :video, 'v', ordinal, ordinal, ordinal + 1, '[]', '{}',"
-        " '[]', '[]', 0, 0, 0 FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
-        " AS r (id uuid, ordinal int)",
-        user=user_id,
-        video=video,
-        rows=json.dumps(rows),
-    )
-    database.owner_rows(
-        "INSERT INTO text_vectors SELECT :user, 'v', id, CAST(vector AS halfvec)"
-        " FROM unnest(CAST(:ids AS uuid[]), CAST(:vectors AS text[])) AS r (id, vector)",
-        user=user_id,
-        ids=ids[:with_text],
-        vectors=[halfvec(_vector(1_000 + n, 1024)) for n in range(with_text)],
-    )
-    for time_ms in (0, 1):
-        database.owner_rows(
-            "INSERT INTO frame_vectors SELECT :user, 'v', id, :time_ms, CAST(vector AS halfvec)"
-            " FROM unnest(CAST(:ids AS uuid[]), CAST(:vectors AS text[])) AS r (id, vector)",
-            user=user_id,
-            time_ms=time_ms,
-            ids=ids[:with_frames],
-            vectors=[halfvec(_vector(5_000 + 2 * n + time_ms, 1152)) for n in range(with_frames)],
-        )
-
-
 def test_a_leg_returns_exactly_the_nearest_min_k_rows(
     database: TestDatabase, api_database: Database, user_id: UUID
 ) -> None:
     """Against a brute-force oracle in double precision; a scene counts by its best frame."""
-    _fill(database, user_id, scenes=300, with_text=150, with_frames=40)
-    texts = np.stack([_vector(1_000 + n, 1024) for n in range(150)]).astype(np.float64)
-    frames = np.stack([_vector(5_000 + n, 1152) for n in range(80)]).astype(np.float64)
-    asked = _asked()
+    fill(database, user_id, scenes=300, with_text=150, with_frames=40)
+    texts = np.stack([unit_vector(1_000 + n, 1024) for n in range(150)]).astype(np.float64)
+    frames = np.stack([unit_vector(5_000 + n, 1152) for n in range(80)]).astype(np.float64)
+    asked = asked_of()
     with api_database.tenant(user_id) as tx:
         rows = Retrieval(tx, user_id=user_id, index_version="v")
         found = rows.candidates(asked, k=100)
         (best,) = rows.evidence(asked, found["vision"][:1])
-    by_text = np.argsort(-(texts @ _vector(1, 1024)))[:100]
-    best_frames = (frames @ _vector(2, 1152)).reshape(40, 2)
+    by_text = np.argsort(-(texts @ unit_vector(1, 1024)))[:100]
+    best_frames = (frames @ unit_vector(2, 1152)).reshape(40, 2)
     by_frame = np.argsort(-best_frames.max(axis=1))
     expected = {
         "dense": [UUID(int=user_id.int ^ int(n)) for n in by_text],
@@ -193,17 +136,17 @@ def test_no_leg_is_short_in_a_restricted_search(
     database: TestDatabase, api_database: Database, user_id: UUID
 ) -> None:
     """A filter narrows what is searched, not what is returned of it."""
-    _fill(database, user_id, scenes=120, with_text=120, with_frames=120)
+    fill(database, user_id, scenes=120, with_text=120, with_frames=120)
     video = database.owner_rows("SELECT id FROM videos WHERE scene_count = 120")[0][0]
     scope = Scope(video_ids=(UUID(str(video)),))
     with api_database.tenant(user_id) as tx:
         rows = Retrieval(tx, user_id=user_id, index_version="v")
-        found = rows.candidates(_asked(scope=scope), k=50)
+        found = rows.candidates(asked_of(scope=scope), k=50)
     assert (len(found["dense"]), len(found["vision"])) == (50, 50)
 
 
 def _plans(tx: Connection, user_id: UUID, legs: tuple[Leg, ...]) -> str:
-    asked = _asked()
+    asked = asked_of()
     rows = Retrieval(tx, user_id=user_id, index_version="v")
     statement = text("EXPLAIN (FORMAT JSON) " + sql.recall(legs, ()).text)
     plan = tx.execute(statement, {**rows._parameters(asked), "k": 20}).scalar_one()
@@ -219,8 +162,8 @@ def test_vector_legs_read_only_the_tenants_key_range(
         database.owner_rows(
             "INSERT INTO users (id, firebase_uid) VALUES (:id, :uid)", id=other, uid=str(other)
         )
-        _fill(database, other, scenes=100, with_text=100, with_frames=100)
-    _fill(database, user_id, scenes=50, with_text=50, with_frames=50)
+        fill(database, other, scenes=100, with_text=100, with_frames=100)
+    fill(database, user_id, scenes=50, with_text=50, with_frames=50)
     for table in ("text_vectors", "frame_vectors"):
         # A newer index version is being built beside the one that is searched.
         columns = "time_ms, vector" if table == "frame_vectors" else "vector"

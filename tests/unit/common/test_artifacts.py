@@ -112,7 +112,11 @@ def test_what_is_encoded_is_decoded(value: Everything) -> None:
 def test_the_largest_domain_type_survives(scenes: int) -> None:
     """Index rows, which nest all forms, come back with their arrays."""
     rows = domain.IndexRows(
-        index_version="v", duration_ms=9, scenes=tuple(_scene(i) for i in range(scenes))
+        index_version="v",
+        duration_ms=9,
+        text_model="t",
+        image_model="i",
+        scenes=tuple(_scene(i) for i in range(scenes)),
     )
     assert same(decode(domain.IndexRows, encode(rows)), rows)
 

@@ -9,15 +9,18 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
+from common.coding import spread_signs
 from common.database import Database
 from common.domain import IndexRows, SceneRow, Segment, Tag, Term, TextLine, Word
+from common.encoders import colour_space
 from common.search_index import replace_video
 from tests.conftest import TestDatabase
 
 _COUNTS = """
     SELECT (SELECT count(*) FROM scenes), (SELECT count(*) FROM scene_terms),
            (SELECT count(*) FROM scene_tags), (SELECT count(*) FROM text_vectors),
-           (SELECT count(*) FROM frame_vectors)
+           (SELECT count(*) FROM frame_vectors), (SELECT count(*) FROM text_codes),
+           (SELECT count(*) FROM frame_codes)
 """
 
 
@@ -63,7 +66,9 @@ def _row(ordinal: int, *, text_vector: bool = True, frames: int = 3) -> SceneRow
 
 
 def _rows(*scenes: SceneRow, version: str = "v1") -> IndexRows:
-    return IndexRows(index_version=version, duration_ms=60_000, scenes=scenes)
+    return IndexRows(
+        index_version=version, duration_ms=60_000, text_model="t", image_model="i", scenes=scenes
+    )
 
 
 @pytest.fixture
@@ -89,7 +94,7 @@ def test_every_table_gets_its_rows(
     """Scenes, terms, tags and vectors arrive as given; a missing text vector leaves no row."""
     first, second = _row(0), _row(1, text_vector=False, frames=2)
     _replace(worker_database, user_id, video_id, _rows(first, second))
-    assert database.owner_rows(_COUNTS) == [(2, 6, 2, 1, 5)]
+    assert database.owner_rows(_COUNTS) == [(2, 6, 2, 1, 5, 1, 5)]
     (stored,) = database.owner_rows(
         "SELECT transcript, languages, screen_text, tags, transcript_length, screen_length"
         " FROM scenes WHERE ordinal = 0"
@@ -126,6 +131,24 @@ def test_vectors_are_stored_to_half_precision(
         assert np.abs(error).max() <= np.abs(vector).max() * 2.0**-11
 
 
+def test_codes_are_those_of_the_models(
+    database: TestDatabase, worker_database: Database, user_id: UUID, video_id: UUID
+) -> None:
+    """Each vector's code stands beside it, by the coding of the model that made it."""
+    row = _row(0)
+    rows = dataclasses.replace(_rows(row), image_model="colour-and-light")
+    _replace(worker_database, user_id, video_id, rows)
+    assert row.text_vector is not None
+    (text,) = database.owner_rows("SELECT code FROM text_codes")
+    frames = database.owner_rows("SELECT code FROM frame_codes ORDER BY time_ms")
+    expected = [
+        spread_signs(row.text_vector[None])[0],
+        *colour_space.level_bits(row.frame_vectors),
+    ]
+    for (stored,), bits in zip([text, *frames], expected, strict=True):
+        assert str(stored) == "".join("01"[int(bit)] for bit in bits)
+
+
 def test_writing_twice_changes_nothing(
     database: TestDatabase, worker_database: Database, user_id: UUID, video_id: UUID
 ) -> None:
@@ -147,7 +170,7 @@ def test_earlier_rows_of_the_video_go(
     _replace(worker_database, user_id, video_id, _rows(new))
     stored = database.owner_rows("SELECT id FROM scenes WHERE index_version = 'v1'")
     assert [row[0] for row in stored] == [new.scene_id]
-    assert database.owner_rows(_COUNTS) == [(2, 6, 2, 2, 6)]
+    assert database.owner_rows(_COUNTS) == [(2, 6, 2, 2, 6, 2, 6)]
 
 
 def test_a_video_without_scenes_is_emptied(
@@ -156,7 +179,7 @@ def test_a_video_without_scenes_is_emptied(
     """No rows is a valid index."""
     _replace(worker_database, user_id, video_id, _rows(_row(0)))
     _replace(worker_database, user_id, video_id, _rows())
-    assert database.owner_rows(_COUNTS) == [(0, 0, 0, 0, 0)]
+    assert database.owner_rows(_COUNTS) == [(0, 0, 0, 0, 0, 0, 0)]
 
 
 def test_nothing_is_visible_before_the_commit(
@@ -167,7 +190,7 @@ def test_nothing_is_visible_before_the_commit(
     bad = dataclasses.replace(_row(1), end_ms=0)
     with pytest.raises(Exception, match="check constraint"):
         _replace(worker_database, user_id, video_id, _rows(_row(0), bad))
-    assert database.owner_rows(_COUNTS) == [(1, 3, 1, 1, 3)]
+    assert database.owner_rows(_COUNTS) == [(1, 3, 1, 1, 3, 1, 3)]
 
 
 def test_many_frames_go_in_chunks(
@@ -175,4 +198,4 @@ def test_many_frames_go_in_chunks(
 ) -> None:
     """A video with more vectors than one statement takes is stored whole."""
     _replace(worker_database, user_id, video_id, _rows(*(_row(i, frames=4) for i in range(70))))
-    assert database.owner_rows(_COUNTS) == [(70, 210, 70, 70, 280)]
+    assert database.owner_rows(_COUNTS) == [(70, 210, 70, 70, 280, 70, 280)]
