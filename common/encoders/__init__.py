@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from common import registry
 from common.encoders import minilm
@@ -19,6 +19,7 @@ __all__ = [
     "QUERY",
     "ImageTextEncoder",
     "QueryEncoders",
+    "SparseTextEncoder",
     "TagQuery",
     "TagWeight",
     "TextEncoder",
@@ -43,6 +44,14 @@ class TextEncoder(Protocol):
 
     def abstains(self, text: str) -> bool:
         """Whether the model cannot know what the text means."""
+
+
+@runtime_checkable
+class SparseTextEncoder(TextEncoder, Protocol):
+    """A text encoder that also learned how much each token counts."""
+
+    def encode_query(self, text: str) -> tuple[Floats, dict[int, float]]:
+        """`encode([text])[0]`, and weights above 0 by token id."""
 
 
 class ImageTextEncoder(Protocol):

@@ -60,7 +60,7 @@ class LegResult(ResponseModel):
     rank: int | None
     """1 for the leg's best candidate; null where it found nothing."""
     weight: float
-    """What the leg counted; `dense`, `lexical` and `screen` share one weight, best counts."""
+    """What the leg counted; those that read text share one weight, and the best of them counts."""
 
 
 class MatchedWord(ResponseModel):
@@ -195,6 +195,7 @@ def _weights(found: Found) -> dict[Leg, float]:
     text = _rounded(weights.text)
     return {
         "dense": text,
+        "sparse": text,
         "lexical": text,
         "screen": text,
         "vision": _rounded(weights.vision),

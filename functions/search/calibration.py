@@ -98,3 +98,19 @@ def interpolate(knots: Knots, value: float) -> float:
     """Piecewise linear through the knots, flat outside them."""
     xs, ys = zip(*knots, strict=True)
     return float(np.interp(value, xs, ys))
+
+
+def sparse_score(asked: Mapping[str, float], product: float) -> float:
+    """How much of a query's learned weight a scene answers, 0–1.
+
+    A text that weighs every token as the query does has the product `sum(weight ** 2)`, which is
+    1 here whatever model gave the weights. A short scene weighs its few tokens more and may have
+    more: that is still 1. Provisional, as no weights of BGE-M3 were at hand; so the score orders
+    hits and makes none (`rank.tier` does not read it).
+
+    Args:
+        asked: weights of the query's tokens.
+        product: inner product of these with a scene's weights.
+    """
+    own = sum(weight**2 for weight in asked.values())
+    return min(product / own, 1.0) if own else 0.0

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from common import coding
 from common.coding import Floats
-from common.encoders import QueryEncoders
+from common.encoders import QueryEncoders, SparseTextEncoder
 from common.search_index import halfvec
 
 _CACHED_QUERIES: Final = 1_024
+#: A question has some ten tokens; a pasted page must not read the whole index. What weighs least
+#: is left out.
+_MAX_TOKENS: Final = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,8 @@ class EncodedQuery:
     pictured: tuple[str, ...]
     #: (tag, share) with shares that sum to 1.
     tags: tuple[tuple[str, float], ...]
+    #: (token, weight) as the text model learned it, heaviest first; empty if it gives none.
+    sparse: tuple[tuple[str, float], ...] = ()
 
 
 class Encoders:
@@ -51,7 +57,7 @@ class Encoders:
         """
         if not text:
             return EncodedQuery(text_vector=None, frame_vector=None, pictured=(), tags=())
-        spoken = None if self.models.text.abstains(text) else self.models.text.encode([text])[0]
+        spoken, weights = self._read(text)
         seen = self.models.image.encode(text)
         return EncodedQuery(
             text_vector=None if spoken is None else halfvec(spoken),
@@ -60,7 +66,22 @@ class Encoders:
             frame_code=None if seen is None else _code(self.models.image.name, seen),
             pictured=tuple(each.word for each in self.models.image.understood(text)),
             tags=tuple((asked.tag, asked.weight) for asked in self.models.tags.read(text)),
+            sparse=_heaviest(weights),
         )
+
+    def _read(self, text: str) -> tuple[Floats | None, Mapping[int, float]]:
+        """What the text model makes of a query: a vector, and weights of tokens."""
+        model = self.models.text
+        if model.abstains(text):
+            return None, {}
+        if isinstance(model, SparseTextEncoder):
+            return model.encode_query(text)
+        return model.encode([text])[0], {}
+
+
+def _heaviest(weights: Mapping[int, float]) -> tuple[tuple[str, float], ...]:
+    ordered = sorted(weights.items(), key=lambda each: (-each[1], each[0]))
+    return tuple((str(token), weight) for token, weight in ordered[:_MAX_TOKENS])
 
 
 def _code(model: str, vector: Floats) -> str:

@@ -12,7 +12,8 @@ from functions.search.model import LEGS, MODE_LEGS, TEXT_LEGS, Leg, ParsedQuery,
 #: `not_in_mode`: the request's mode leaves it out. `weight_zero`: its weight is 0.
 #: `nothing_to_ask`: only names, phrases or stop words are left for it. `language_unknown`: the
 #: text model does not know the query's language. `no_word_understood`: the model knows no word of
-#: the query. `no_word_occurs`: no word of the query is said or shown in any video. `nobody_named`.
+#: the query. `no_word_occurs`: no word of the query is said or shown in any video. `not_in_index`:
+#: the index holds no learned weights, as its text model gives none. `nobody_named`.
 Abstention = Literal[
     "not_in_mode",
     "weight_zero",
@@ -20,6 +21,7 @@ Abstention = Literal[
     "language_unknown",
     "no_word_understood",
     "no_word_occurs",
+    "not_in_index",
     "nobody_named",
 ]
 
@@ -80,5 +82,7 @@ def _by_knowledge(
         return "nothing_to_ask"
     if leg == "dense":
         return None if encoded.text_vector else "language_unknown"
+    if leg == "sparse":
+        return None if encoded.sparse else "not_in_index"
     knows = encoded.frame_vector if leg == "vision" else encoded.tags
     return None if knows else "no_word_understood"

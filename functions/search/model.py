@@ -10,17 +10,25 @@ from uuid import UUID
 Mode = Literal["hybrid", "semantic", "keyword"]
 Tier = Literal["strong", "possible"]
 
-#: Where evidence for a moment can come from: what it means, what is said, what is written on
-#: screen, what is shown, its tags, who is there.
-Leg = Literal["dense", "lexical", "screen", "vision", "tags", "people"]
-LEGS: Final[tuple[Leg, ...]] = ("dense", "lexical", "screen", "vision", "tags", "people")
+#: Where evidence for a moment can come from: what it means, which of its tokens a model gives
+#: weight, what is said, what is written on screen, what is shown, its tags, who is there.
+Leg = Literal["dense", "sparse", "lexical", "screen", "vision", "tags", "people"]
+LEGS: Final[tuple[Leg, ...]] = (
+    "dense",
+    "sparse",
+    "lexical",
+    "screen",
+    "vision",
+    "tags",
+    "people",
+)
 #: Legs that answer for the one weight `text`.
-TEXT_LEGS: Final[tuple[Leg, ...]] = ("dense", "lexical", "screen")
+TEXT_LEGS: Final[tuple[Leg, ...]] = ("dense", "sparse", "lexical", "screen")
 #: Legs that a mode asks.
 MODE_LEGS: Final[Mapping[Mode, tuple[Leg, ...]]] = {
     "hybrid": LEGS,
     "semantic": ("dense", "vision", "tags", "people"),
-    "keyword": ("lexical", "screen", "people"),
+    "keyword": ("sparse", "lexical", "screen", "people"),
 }
 
 
@@ -107,6 +115,8 @@ class Evidence:
     #: The best frame's, and its time.
     frame_cosine: float | None
     frame_ms: int | None
+    #: Inner product of the weights that the text model gives tokens.
+    sparse_product: float
     #: Terms of the query that are said, and that are on screen.
     spoken_terms: frozenset[str]
     screen_terms: frozenset[str]

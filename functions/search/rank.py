@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from functions.search.calibration import TextCalibration, interpolate
+from functions.search.calibration import TextCalibration, interpolate, sparse_score
 from functions.search.importance import found_part
 from functions.search.model import (
     TEXT_LEGS,
@@ -60,6 +60,8 @@ class Judge:
     tagged: frozenset[QueryWord]
     #: Share of each tag asked for.
     tags: Mapping[str, float]
+    #: Weight of each token asked for.
+    sparse: Mapping[str, float]
     text_calibration: TextCalibration
     vision_calibration: Callable[[float], float]
     #: How many scenes were compared, about.
@@ -134,6 +136,7 @@ def leg_scores(judge: Judge, evidence: Evidence) -> dict[Leg, float]:
         "dense": 0.0
         if evidence.text_cosine is None
         else judge.text_calibration.score(evidence.text_cosine, compared=judge.scenes),
+        "sparse": sparse_score(judge.sparse, evidence.sparse_product),
         "lexical": _coverage(judge, evidence.spoken_terms),
         "screen": _coverage(judge, evidence.screen_terms),
         "vision": 0.0

@@ -32,6 +32,8 @@ class Asked:
     widths: Mapping[Leg, int] = field(default_factory=dict)
     text_code: str | None = None
     frame_code: str | None = None
+    #: (token, weight) of the text model.
+    sparse: tuple[tuple[str, float], ...] = ()
     #: (term, share of the query).
     terms: tuple[tuple[str, float], ...]
     #: (tag, share of the query).
@@ -132,6 +134,8 @@ class Retrieval:
             "frame_code": asked.frame_code,
             "text_width": asked.widths.get("dense"),
             "frame_width": asked.widths.get("vision"),
+            "tokens": [token for token, _ in asked.sparse],
+            "token_weights": [weight for _, weight in asked.sparse],
             "terms": [term for term, _ in asked.terms],
             "term_shares": [share for _, share in asked.terms],
             "tags": [tag for tag, _ in asked.tags],
@@ -178,7 +182,19 @@ def _scopes(asked: Asked) -> tuple[str, ...]:
 
 
 def _evidence(row: Any) -> Evidence:
-    scene_id, video_id, start_ms, text, frame, frame_ms, spoken, shown, tags, people = row
+    (
+        scene_id,
+        video_id,
+        start_ms,
+        text,
+        frame,
+        frame_ms,
+        product,
+        spoken,
+        shown,
+        tags,
+        people,
+    ) = row
     return Evidence(
         scene_id=scene_id,
         video_id=video_id,
@@ -186,6 +202,7 @@ def _evidence(row: Any) -> Evidence:
         text_cosine=None if text is None else -text,
         frame_cosine=None if frame is None else -frame,
         frame_ms=None if frame is None else frame_ms,
+        sparse_product=product or 0.0,
         spoken_terms=frozenset(spoken or ()),
         screen_terms=frozenset(shown or ()),
         tags=tags or {},

@@ -40,6 +40,14 @@ _LEGS: Final[Mapping[Leg, str]] = {
         SELECT scene_id FROM text_vectors WHERE {{tenant}} AND {_VERSION} {{scope}}
         ORDER BY vector <#> {_TEXT_VECTOR}, scene_id LIMIT :k
     """,
+    "sparse": f"""
+        SELECT scene_id FROM scene_terms
+        JOIN unnest(CAST(:tokens AS text[]), CAST(:token_weights AS float8[])) AS q (term, asked)
+             USING (term)
+        WHERE {{tenant}} AND {_VERSION} AND source = 'learned'
+          AND term = ANY(CAST(:tokens AS text[])) {{scope}}
+        GROUP BY scene_id ORDER BY sum(weight * asked) DESC, scene_id LIMIT :k
+    """,
     "lexical": _BY_TERMS.replace("{source}", "transcript"),
     "screen": _BY_TERMS.replace("{source}", "screen"),
     # OFFSET 0 keeps the distance in the sub-select. Merged into the grouping it would be computed
@@ -164,7 +172,7 @@ def recall(
 def evidence() -> TextClause:
     """Every leg's raw finding for each of `scene_ids`; none is missing because a leg's k cut it."""
     return text(f"""
-        SELECT s.id, s.video_id, s.start_ms, t.distance, f.distance, f.time_ms,
+        SELECT s.id, s.video_id, s.start_ms, t.distance, f.distance, f.time_ms, l.product,
                w.spoken, w.shown, g.tags, p.people
         FROM (SELECT id, video_id, start_ms FROM scenes
               WHERE {TENANT} AND {_VERSION} AND id = {_IDS}) AS s
@@ -177,6 +185,13 @@ def evidence() -> TextClause:
             SELECT vector <#> {_FRAME_VECTOR} AS distance, time_ms FROM frame_vectors
             WHERE {TENANT} AND {_VERSION} AND scene_id = s.id
             ORDER BY distance, time_ms LIMIT 1) AS f ON true
+        LEFT JOIN (
+            SELECT scene_id, sum(weight * asked) AS product FROM scene_terms
+            JOIN unnest(CAST(:tokens AS text[]), CAST(:token_weights AS float8[]))
+                 AS q (term, asked) USING (term)
+            WHERE {TENANT} AND {_VERSION} AND source = 'learned'
+              AND term = ANY(CAST(:tokens AS text[])) AND scene_id = {_IDS}
+            GROUP BY scene_id) AS l ON l.scene_id = s.id
         LEFT JOIN (
             SELECT scene_id, array_agg(term) FILTER (WHERE source = 'transcript') AS spoken,
                    array_agg(term) FILTER (WHERE source = 'screen') AS shown

@@ -74,6 +74,7 @@ def test_every_leg_says_why_it_abstains(shared_library: Library) -> None:
     assert found.legs == ("vision", "tags")
     assert found.abstained == {
         "dense": "language_unknown",
+        "sparse": "not_in_index",
         "lexical": "no_word_occurs",
         "screen": "no_word_occurs",
         "people": "nobody_named",

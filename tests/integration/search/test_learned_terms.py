@@ -9,27 +9,23 @@ from uuid import UUID, uuid4
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from common.domain import Term
 from common.encoders import QueryEncoders
+from common.encoders.onnx_text import load_text
 from common.search_index import replace_video
-from functions.search.model import Scope
+from functions.search.calibration import sparse_score
+from functions.search.encoding import Encoders
+from functions.search.finder import Finder
+from functions.search.model import Request, Scope
 from functions.search.retrieval import Asked, Retrieval
+from tests.checkpoints import towers
 from tests.integration.search.conftest import Library
 from tests.library import VERSION, SceneSpec, index_rows, scene_row
 
 #: Token → weight.
 Weights = Mapping[int, float]
-
-#: Without a tenant predicate, so that row-level security alone keeps tenants apart.
-_INNER_PRODUCTS = text("""
-    SELECT scene_id, sum(CAST(t.weight AS float8) * q.weight) AS score
-    FROM scene_terms AS t
-    JOIN unnest(CAST(:terms AS text[]), CAST(:weights AS float8[])) AS q (term, weight) USING (term)
-    WHERE index_version = :index_version AND source = 'learned' AND term = ANY(:terms)
-    GROUP BY scene_id ORDER BY score DESC, scene_id
-""")
 
 
 def _store(
@@ -61,10 +57,29 @@ def _terms(weights: Weights) -> list[Term]:
     ]
 
 
-def _inner_products(tx: Connection, query: Weights) -> dict[UUID, float]:
-    terms = [str(token) for token in query]
-    values = {"terms": terms, "weights": list(query.values()), "index_version": VERSION}
-    return {scene: float(score) for scene, score in tx.execute(_INNER_PRODUCTS, values)}
+def _asked(query: Weights) -> Asked:
+    return Asked(
+        legs=("sparse",),
+        text_vector=None,
+        frame_vector=None,
+        sparse=tuple((str(token), weight) for token, weight in query.items()),
+        terms=(),
+        tags=(),
+        people=(),
+        scope=Scope(),
+        allowed=None,
+    )
+
+
+def _inner_products(library: Library, user_id: UUID, query: Weights) -> dict[UUID, float]:
+    """What the leg proposes, best first, with the products that it is scored by."""
+    with library.api.tenant(user_id) as tx:
+        rows = Retrieval(tx, user_id=user_id, index_version=VERSION)
+        proposed = rows.candidates(_asked(query))["sparse"]
+        products = {
+            each.scene_id: each.sparse_product for each in rows.evidence(_asked(query), proposed)
+        }
+    return {scene: products[scene] for scene in proposed}
 
 
 def _random_rows(count: int, *, seed: int) -> tuple[list[Weights], npt.NDArray[np.float32]]:
@@ -81,8 +96,7 @@ def test_inner_products_are_exact(library: Library, models: QueryEncoders) -> No
     ids = _store(library, models, library.user_id, rows)
     queries, query_matrix = _random_rows(5, seed=2)
     for query, expected in zip(queries, query_matrix.astype(float) @ matrix.T, strict=True):
-        with library.api.tenant(library.user_id) as tx:
-            found = _inner_products(tx, query)
+        found = _inner_products(library, library.user_id, query)
         by_scene = dict(zip(ids, expected.tolist(), strict=True))
         assert found == pytest.approx({k: v for k, v in by_scene.items() if v > 0}, rel=1e-6)
         assert len(found) > 20
@@ -95,12 +109,9 @@ def test_learned_terms_are_the_tenants_own(library: Library, models: QueryEncode
     mine = _store(library, models, library.user_id, [{5: 0.5}, {6: 1.0}])
     theirs = _store(library, models, library.other_id, [{5: 2.0}])
     query = {5: 1.0, 6: 1.0}
-    with library.api.tenant(library.user_id) as tx:
-        assert _inner_products(tx, query) == {mine[1]: 1.0, mine[0]: 0.5}
-    with library.api.tenant(library.other_id) as tx:
-        assert _inner_products(tx, query) == {theirs[0]: 2.0}
-    with library.api.tenant(uuid4()) as tx:
-        assert _inner_products(tx, query) == {}
+    assert _inner_products(library, library.user_id, query) == {mine[1]: 1.0, mine[0]: 0.5}
+    assert _inner_products(library, library.other_id, query) == {theirs[0]: 2.0}
+    assert _inner_products(library, uuid4(), query) == {}
 
 
 def test_lengths_do_not_count_learned_terms(library: Library, models: QueryEncoders) -> None:
@@ -165,3 +176,35 @@ def test_other_search_does_not_see_them(library: Library) -> None:
         assert library.places(now) == library.places(was)
         assert len(was.hits) > 0
         assert now == was
+
+
+@pytest.mark.torch
+@pytest.mark.xdist_group("towers")
+def test_a_query_is_weighed_by_the_model_of_the_index(
+    library: Library, models: QueryEncoders
+) -> None:
+    """With a text model that gives weights, scenes of the query's tokens come by the sparse leg."""
+    tower = load_text(towers.exported("bge-m3"))
+    said = ("민지가 손을 흔든다", "a red car at night", "the train leaves")
+    weights = [tower.encode_sparse(line) for line in said]
+    scenes = _store(library, models, library.user_id, weights)
+    encoders = Encoders(replace(models, text=tower))
+    finder = Finder(library.api, encoders, index_version=VERSION)
+    encoded = encoders.encode("민지가 손을 흔든다")
+    assert dict(encoded.sparse) == {str(token): weight for token, weight in weights[0].items()}
+    found = finder.find(Request(user_id=library.user_id, text="민지가 손을 흔든다", mode="keyword"))
+    assert "sparse" in found.legs
+    with library.api.tenant(library.user_id) as tx:
+        rows = Retrieval(tx, user_id=library.user_id, index_version=VERSION)
+        asked = replace(_asked({}), sparse=encoded.sparse)
+        own = sum(weight**2 for weight in weights[0].values())
+        best, *_ = rows.candidates(asked)["sparse"]
+        (evidence,) = rows.evidence(asked, [scenes[0]])
+    assert best == scenes[0]
+    assert evidence.sparse_product == pytest.approx(own, rel=1e-5)
+    assert sparse_score(dict(encoded.sparse), evidence.sparse_product) == pytest.approx(1)
+
+
+def test_a_model_without_weights_abstains(library: Library) -> None:
+    """The leg says that the index holds none."""
+    assert library.find("the train leaves").abstained["sparse"] == "not_in_index"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.search.calibration import NO_EVIDENCE, of_text_model
+from functions.search.calibration import NO_EVIDENCE, of_text_model, sparse_score
 
 COSINE = st.floats(min_value=-1, max_value=1)
 MINILM = of_text_model("all-MiniLM-L6-v2")
@@ -39,3 +39,18 @@ def test_a_model_without_calibration_is_refused() -> None:
     """Cosines of an unknown model mean nothing."""
     with pytest.raises(KeyError):
         of_text_model("unknown")
+
+
+@given(
+    st.dictionaries(st.text(), st.floats(0.01, 10), min_size=1),
+    st.floats(0, 100),
+    st.floats(0, 100),
+)
+def test_learned_weights_score_by_what_the_query_weighs(
+    asked: dict[str, float], first: float, second: float
+) -> None:
+    """A text that weighs the query's tokens as it does scores 1; more never scores lower."""
+    low, high = sorted((first, second))
+    assert 0 <= sparse_score(asked, low) <= sparse_score(asked, high) <= 1
+    assert sparse_score(asked, sum(weight**2 for weight in asked.values())) == 1
+    assert sparse_score({}, high) == 0
