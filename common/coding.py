@@ -1,9 +1,9 @@
 """Binary codes of vectors: what the search of a large tenant reads before the vectors themselves.
 
 The Hamming distance of two codes orders rows much as the inner product of their vectors does, at a
-sixteenth of the bytes. Search takes the `width` rows nearest by code and compares those exactly,
-so a width is only good if it was measured: on that model's own vectors, until no query lost a row
-of its best twenty (`make bench-codes`; `docs/adr/0009-binary-codes.md` has the numbers). A model
+sixteenth of the bytes. Search compares only the rows nearest by code exactly, so their number is
+only good if it was measured: on that model's own vectors, until no query lost a row of its best
+twenty (`docs/adr/0009-binary-codes.md` has the numbers, a test measures them again). A model
 without a measured width is searched exactly, whatever the tenant's size.
 """
 
@@ -32,8 +32,18 @@ class Coding:
     name: str
     #: (n, d) float32, L2-normalised → (n, d) bits. Queries and rows go through the same.
     bits: Callable[[Floats], Bits]
-    #: How many rows nearest by code are compared exactly; None: not measured, so never by code.
-    width: int | None = None
+    #: How many rows nearest by code are compared exactly: at least so many, and at least this share
+    #: of all. None: not measured, so never by code.
+    least: int | None = None
+    share: float = 0.0
+
+    def width(self, rows: int) -> int | None:
+        """How many of a tenant's rows to compare exactly, or None for all.
+
+        Args:
+            rows: that the tenant has, about.
+        """
+        return None if self.least is None else max(self.least, int(rows * self.share))
 
     def codes(self, vectors: Floats) -> list[str]:
         """The codes of vectors (n, d), each as Postgres reads a bit string of d bits.
@@ -80,8 +90,8 @@ def _signs(width: int) -> Floats:
 _UNMEASURED: Final = Coding(name="spread-signs-1", bits=spread_signs)
 _BY_MODEL: Final[Mapping[str, Coding]] = MappingProxyType(
     {
-        minilm.NAME: Coding(name="spread-signs-1", bits=spread_signs, width=800),
-        colour_space.NAME: Coding(name="levels-1", bits=colour_space.level_bits, width=400),
+        minilm.NAME: Coding(name="spread-signs-1", bits=spread_signs, least=1_600, share=0.04),
+        colour_space.NAME: Coding(name="levels-1", bits=colour_space.level_bits, least=400),
     }
 )
 

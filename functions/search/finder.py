@@ -22,8 +22,9 @@ from functions.search.query import parse
 from functions.search.rank import Judge, rank
 from functions.search.retrieval import Asked, Retrieval
 
-#: Up to this many scenes all of a tenant's vectors are compared; above it, codes come first.
-EXACT_SCENES: Final = 2_000
+#: Up to this many scenes a leg compares all of a tenant's vectors; above it, codes come first.
+#: There are several frames to a scene, so for pictures they pay earlier.
+EXACT_SCENES: Final[Mapping[Leg, int]] = {"dense": 8_000, "vision": 2_000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +141,12 @@ class Finder:
 
 def _widths(models: QueryEncoders, scenes: int) -> dict[Leg, int]:
     """How many rows the vector legs compare exactly, for those that go by code."""
-    if scenes <= EXACT_SCENES:
-        return {}
     names: dict[Leg, str] = {"dense": models.text.name, "vision": models.image.name}
-    widths = {leg: coding.of_model(name).width for leg, name in names.items()}
+    widths = {
+        leg: coding.of_model(name).width(scenes)
+        for leg, name in names.items()
+        if scenes > EXACT_SCENES[leg]
+    }
     return {leg: width for leg, width in widths.items() if width is not None}
 
 

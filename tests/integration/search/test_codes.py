@@ -179,7 +179,7 @@ def test_large_tenants_are_searched_by_code(
     """Above the limit the same hits come back, from the codes."""
     queries = ("someone weeping", "red car at night", "trains leaving the station")
     exact = [shared_library.find(query) for query in queries]
-    monkeypatch.setattr(finder, "EXACT_SCENES", 5)
+    monkeypatch.setattr(finder, "EXACT_SCENES", {"dense": 5, "vision": 5})
     used: list[frozenset[Leg]] = []
     recall = sql.recall
 

@@ -27,14 +27,14 @@ def _recalls(chosen: Coding, rows: Floats, queries: Floats) -> npt.NDArray[np.fl
 
     Rows that tie with the twentieth are as good as it is.
     """
-    assert chosen.width is not None
+    width = chosen.width(len(rows))
     codes = np.packbits(chosen.bits(rows), axis=1)
     asked = np.packbits(chosen.bits(queries), axis=1)
     found = []
     for query, code in zip(queries, asked, strict=True):
         scores = rows.astype(np.float64) @ query
         distance = np.bitwise_count(codes ^ code).sum(axis=1)
-        near = np.argsort(distance, kind="stable")[: chosen.width]
+        near = np.argsort(distance, kind="stable")[:width]
         least = np.partition(scores, -K)[-K]
         found.append(np.sort(scores[near])[::-1][:K] >= least - 2e-5)
     return np.asarray(np.mean(found, axis=1))
@@ -95,5 +95,11 @@ def test_codes_do_not_change() -> None:
 
 def test_an_unmeasured_model_is_never_searched_by_code() -> None:
     """Without a measured width there is none."""
-    assert coding.of_model("bge-m3").width is None
-    assert coding.of_model("a-model-of-tomorrow").width is None
+    assert coding.of_model("bge-m3").width(10**6) is None
+    assert coding.of_model("a-model-of-tomorrow").width(10**6) is None
+
+
+def test_the_width_grows_with_the_tenant() -> None:
+    """At least so many rows, and at least the measured share of all."""
+    chosen = Coding(name="any", bits=spread_signs, least=100, share=0.1)
+    assert [chosen.width(rows) for rows in (0, 900, 5_000)] == [100, 100, 500]
