@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -114,3 +114,43 @@ def fill(
 
 def _codes(vectors: list[Floats]) -> list[str]:
     return coding.of_model(MODEL).codes(np.stack(vectors)) if vectors else []
+
+
+#: Copied from one tenant to another, or to another index version.
+_COPIED: Mapping[str, str] = {
+    "videos": "id, title, scene_count",
+    "scenes": "id, video_id, index_version, ordinal, start_ms, end_ms, transcript, languages,"
+    " screen_text, tags, best_frame_ms, transcript_length, screen_length",
+    "scene_terms": "index_version, source, term, scene_id, weight",
+    "text_vectors": "index_version, scene_id, vector",
+    "text_codes": "index_version, scene_id, code",
+    "frame_vectors": "index_version, scene_id, time_ms, vector",
+    "frame_codes": "index_version, scene_id, time_ms, code",
+}
+
+
+def crowd(database: TestDatabase, user_id: UUID) -> None:
+    """The rows of a tenant for eight others, and all of them for a newer index version."""
+    for _ in range(8):
+        database.owner_rows(
+            "INSERT INTO users (id, firebase_uid) SELECT id, id FROM gen_random_uuid() AS id"
+        )
+    for table, columns in _COPIED.items():
+        database.owner_rows(
+            f"INSERT INTO {table} (user_id, {columns}) SELECT other, {columns} FROM {table},"
+            " (SELECT id AS other FROM users WHERE id <> :user) AS others",
+            user=user_id,
+        )
+        if columns.startswith("index_version"):
+            newer = columns.replace("index_version", "'w'")
+            database.owner_rows(
+                f"INSERT INTO {table} (user_id, {columns}) SELECT user_id, {newer} FROM {table}"
+            )
+
+
+def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All nodes of a plan that read a table or an index."""
+    if "Relation Name" in plan or "Index Name" in plan:
+        yield plan
+    for child in plan.get("Plans", ()):
+        yield from scans(child)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,7 +19,7 @@ from functions.search.model import Leg, Scope
 from functions.search.retrieval import Retrieval
 from tests.conftest import TestDatabase
 from tests.integration.search.conftest import Library
-from tests.integration.search.rows import asked_of, fill, unit_vector
+from tests.integration.search.rows import asked_of, crowd, fill, scans, unit_vector
 
 WIDTHS: Mapping[Leg, int] = {"dense": 60, "vision": 60}
 #: What a coded leg may read: the codes by the tenant's key, the vectors row by row.
@@ -92,46 +92,12 @@ def test_a_filter_applies_before_the_width(
     assert set(found["dense"]) == set(found["vision"]) == wanted
 
 
-#: Copied from one tenant to another, or to another index version.
-_COPIED: Mapping[str, str] = {
-    "videos": "id, title, scene_count",
-    "scenes": "id, video_id, index_version, ordinal, start_ms, end_ms, transcript, languages,"
-    " screen_text, tags, best_frame_ms, transcript_length, screen_length",
-    "text_vectors": "index_version, scene_id, vector",
-    "text_codes": "index_version, scene_id, code",
-    "frame_vectors": "index_version, scene_id, time_ms, vector",
-    "frame_codes": "index_version, scene_id, time_ms, code",
-}
-
-
 @pytest.fixture
 def crowded(database: TestDatabase, user_id: UUID) -> TestDatabase:
     """Rows of nine tenants, and a newer index version beside the one that is searched."""
     fill(database, user_id, scenes=100, with_text=100, with_frames=100)
-    for _ in range(8):
-        database.owner_rows(
-            "INSERT INTO users (id, firebase_uid) SELECT id, id FROM gen_random_uuid() AS id"
-        )
-    for table, columns in _COPIED.items():
-        database.owner_rows(
-            f"INSERT INTO {table} (user_id, {columns}) SELECT other, {columns} FROM {table},"
-            " (SELECT id AS other FROM users WHERE id <> :user) AS others",
-            user=user_id,
-        )
-        if columns.startswith("index_version"):
-            newer = columns.replace("index_version", "'w'")
-            database.owner_rows(
-                f"INSERT INTO {table} (user_id, {columns}) SELECT user_id, {newer} FROM {table}"
-            )
+    crowd(database, user_id)
     return database
-
-
-def _scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All nodes of a plan that read a table or an index."""
-    if "Relation Name" in plan or "Index Name" in plan:
-        yield plan
-    for child in plan.get("Plans", ()):
-        yield from _scans(child)
 
 
 def _plan(tx: Connection, user_id: UUID, leg: Leg, scopes: tuple[str, ...]) -> dict[str, Any]:
@@ -158,11 +124,11 @@ def test_the_plan_reads_codes_by_tenant_and_vectors_by_row(
     if statistics == "warm":
         crowded.owner_rows("ANALYZE")
     with api_database.tenant(user_id) as tx:
-        scans = list(_scans(_plan(tx, user_id, leg, scopes)))
+        read = list(scans(_plan(tx, user_id, leg, scopes)))
     codes, vectors = TABLES[leg]
-    of_codes = [scan for scan in scans if codes in json.dumps(scan.get("Relation Name", ""))]
-    of_vectors = [scan for scan in scans if scan.get("Relation Name") == vectors]
-    assert not [scan for scan in scans if scan["Node Type"] == "Seq Scan"], scans
+    of_codes = [scan for scan in read if codes in json.dumps(scan.get("Relation Name", ""))]
+    of_vectors = [scan for scan in read if scan.get("Relation Name") == vectors]
+    assert not [scan for scan in read if scan["Node Type"] == "Seq Scan"], read
     assert of_codes
     conditions = [json.dumps([s.get("Index Cond"), s.get("Recheck Cond")]) for s in of_codes]
     assert all("user_id = " in each for each in conditions)
