@@ -86,14 +86,17 @@ def store(
     ids: dict[str, list[UUID]] = {}
     for video in videos:
         database.owner_rows(
-            "INSERT INTO videos (user_id, id, title, state, scene_count, index_version)"
-            " VALUES (:user_id, :id, :title, 'indexed', :scenes, :version)"
+            "INSERT INTO videos (user_id, id, title, state, scene_count, index_version, indexed_at,"
+            " duration_ms)"
+            " VALUES (:user_id, :id, :title, 'indexed', :scenes, :version, clock_timestamp(),"
+            " :duration_ms)"
             " ON CONFLICT DO NOTHING",
             user_id=user_id,
             id=video.video_id,
             title=video.title,
             scenes=len(video.scenes),
             version=version,
+            duration_ms=len(video.scenes) * _SCENE_MS,
         )
         rows = [scene_row(models, ordinal, spec) for ordinal, spec in enumerate(video.scenes)]
         index = index_rows(version, rows)

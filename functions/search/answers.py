@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -10,9 +11,10 @@ from pydantic import Field
 from common.web.models import ResponseModel
 from functions.search import explain
 from functions.search.finder import Found
+from functions.search.grouping import Group
 from functions.search.legs import Abstention
-from functions.search.model import Leg, Mode, Ranked, Request, Tier
-from functions.search.moment import Moment
+from functions.search.merge import MergedHit
+from functions.search.model import LEGS, Leg, Mode, Ranked, Request, Tier, Weights
 
 
 class NamedPerson(ResponseModel):
@@ -49,6 +51,45 @@ class UnderstoodQuery(ResponseModel):
     abstained: dict[Leg, Abstention]
     """Legs that know nothing of this query, and why."""
     weights: EffectiveWeights
+    index_version: str
+
+
+class PlannedWord(ResponseModel):
+    """A word of the query."""
+
+    text: str
+    terms: tuple[str, ...]
+    """What the index is asked for; all of them together are the word."""
+    importance: float
+    """Its share of the query: rare words count more."""
+
+
+class PlannedLeg(ResponseModel):
+    """A leg of the search."""
+
+    leg: Leg
+    abstained: Abstention | None
+    """Why it did not take part; null if it did."""
+    weight: float
+    model: str | None
+    """The model that made its vectors; null for what is looked up."""
+    compared: int | None
+    """Vectors that were compared exactly, those nearest by binary code; null for all there are."""
+
+
+class QueryPlan(ResponseModel):
+    """How the search went about it."""
+
+    words: tuple[PlannedWord, ...]
+    phrases: tuple[str, ...]
+    people: tuple[NamedPerson, ...]
+    legs: tuple[PlannedLeg, ...]
+    requested_weights: EffectiveWeights
+    effective_weights: EffectiveWeights
+    scenes: int
+    """How many scenes there were to search, about."""
+    found: int
+    """Entries on all pages together."""
     index_version: str
 
 
@@ -93,12 +134,24 @@ class Why(ResponseModel):
     ko: str
 
 
+class SubHit(ResponseModel):
+    """A scene of a moment, or a further moment of a video."""
+
+    scene_id: UUID
+    start_ms: int
+    end_ms: int
+    score: float = Field(ge=0, le=1)
+    tier: Tier
+    why: Why
+
+
 class Hit(ResponseModel):
     """A moment: from `start_ms` up to, but not including, `end_ms`."""
 
     video_id: UUID
     video_title: str
     scene_id: UUID
+    """The scene that answers best; all that follows, but for the times, is about it."""
     start_ms: int
     end_ms: int
     score: float = Field(ge=0, le=1)
@@ -113,6 +166,12 @@ class Hit(ResponseModel):
     tags: tuple[HitTag, ...]
     people: tuple[NamedPerson, ...]
     why: Why
+    sub_hits: tuple[SubHit, ...]
+    """The scenes that make up the moment, by time; empty if it is one scene."""
+    more_in_video: tuple[SubHit, ...]
+    """Grouped by video: the next best moments of it, at most three."""
+    moments_in_video: int
+    """Grouped by video: how many moments of it were found; otherwise 1."""
 
 
 class SearchResults(ResponseModel):
@@ -124,52 +183,113 @@ class SearchResults(ResponseModel):
     hits: tuple[Hit, ...]
     next_page_token: str | None
     """None on the last page."""
+    plan: QueryPlan | None
+    """Only with `explain=true`."""
 
 
 def results(
-    found: Found, *, request: Request, index_version: str, next_page_token: str | None
+    found: Found,
+    *,
+    request: Request,
+    index_version: str,
+    models: Mapping[Leg, str],
+    explained: bool,
+    next_page_token: str | None,
 ) -> SearchResults:
-    """The answer of one search."""
-    weights = _weights(found)
+    """The answer of one search.
+
+    Args:
+        found: what was found.
+        request: what was asked.
+        index_version: that was searched.
+        models: names of those that made a leg's vectors.
+        explained: whether the plan goes with it.
+        next_page_token: of the page after this one.
+    """
+    alike = request.like is not None
+    shown = [entry for entry in found.page if entry.best.best.evidence.scene_id in found.moments]
     return SearchResults(
         query=_query(found, request.mode, index_version),
         nothing_found=found.total == 0,
-        hits=tuple(_hit(hit, moment, weights) for hit, moment in found.hits),
+        hits=tuple(_hit(entry, found, alike=alike) for entry in shown),
         next_page_token=next_page_token,
+        plan=_plan(found, request, index_version, models) if explained else None,
     )
 
 
 def _query(found: Found, mode: Mode, index_version: str) -> UnderstoodQuery:
-    query = found.query
+    query = found.plan.query
     return UnderstoodQuery(
         text=query.text,
         semantic=query.semantic,
         phrases=query.phrases,
         words=tuple(word.text for word in query.words),
-        people=tuple(NamedPerson(person_id=p.person_id, name=p.name) for p in query.people),
+        people=_people(found),
         language=query.language,
         mode=mode,
-        legs=found.legs,
-        abstained=dict(found.abstained),
-        weights=EffectiveWeights(
-            text=_rounded(found.weights.text),
-            vision=_rounded(found.weights.vision),
-            tags=_rounded(found.weights.tags),
-            person=_rounded(found.weights.person),
-        ),
+        legs=found.plan.asked.legs,
+        abstained=dict(found.plan.abstained),
+        weights=_shares(found.plan.weights),
         index_version=index_version,
     )
 
 
-def _hit(hit: Ranked, moment: Moment, weights: dict[Leg, float]) -> Hit:
+def _plan(
+    found: Found, request: Request, index_version: str, models: Mapping[Leg, str]
+) -> QueryPlan:
+    plan = found.plan
+    weights = _weights(plan.weights)
+    return QueryPlan(
+        words=tuple(
+            PlannedWord(text=word.text, terms=word.terms, importance=_rounded(share))
+            for word, share in zip(plan.query.words, plan.importance, strict=True)
+        ),
+        phrases=plan.query.phrases,
+        people=_people(found),
+        legs=tuple(
+            PlannedLeg(
+                leg=leg,
+                abstained=plan.abstained.get(leg),
+                weight=0.0 if leg in plan.abstained else weights[leg],
+                model=models.get(leg),
+                compared=None if leg in plan.abstained else plan.asked.widths.get(leg),
+            )
+            for leg in LEGS
+        ),
+        requested_weights=_shares(request.weights),
+        effective_weights=_shares(plan.weights),
+        scenes=plan.library.scenes,
+        found=found.total,
+        index_version=index_version,
+    )
+
+
+def _people(found: Found) -> tuple[NamedPerson, ...]:
+    people = found.plan.query.people
+    return tuple(NamedPerson(person_id=each.person_id, name=each.name) for each in people)
+
+
+def _shares(weights: Weights) -> EffectiveWeights:
+    return EffectiveWeights(
+        text=_rounded(weights.text),
+        vision=_rounded(weights.vision),
+        tags=_rounded(weights.tags),
+        person=_rounded(weights.person),
+    )
+
+
+def _hit(entry: Group, found: Found, *, alike: bool) -> Hit:
+    hit = entry.best.best
+    moment = found.moments[hit.evidence.scene_id]
+    weights = _weights(found.plan.weights)
     words = explain.matched_words(hit, moment)
-    why = explain.why(hit)
+    parts = entry.best.parts
     return Hit(
         video_id=moment.video_id,
         video_title=moment.video_title,
         scene_id=moment.scene_id,
-        start_ms=moment.start_ms,
-        end_ms=moment.end_ms,
+        start_ms=entry.best.start_ms,
+        end_ms=entry.best.end_ms,
         score=_rounded(hit.score),
         tier=hit.tier,
         transcript=moment.transcript,
@@ -186,12 +306,35 @@ def _hit(hit: Ranked, moment: Moment, weights: dict[Leg, float]) -> Hit:
         on_screen_text=tuple(HitLine(text=x.text, time_ms=x.time_ms) for x in moment.screen_text),
         tags=tuple(HitTag(tag=tag.tag, score=tag.score) for tag in moment.tags),
         people=tuple(NamedPerson(person_id=p.person_id, name=p.name) for p in moment.people),
-        why=Why(en=why.en, ko=why.ko),
+        why=_why(hit, alike=alike),
+        sub_hits=tuple(_part(part, alike=alike) for part in parts) if len(parts) > 1 else (),
+        more_in_video=tuple(_further(moment, alike=alike) for moment in entry.others),
+        moments_in_video=entry.count,
     )
 
 
-def _weights(found: Found) -> dict[Leg, float]:
-    weights = found.weights
+def _part(hit: Ranked, *, alike: bool) -> SubHit:
+    return SubHit(
+        scene_id=hit.evidence.scene_id,
+        start_ms=hit.evidence.start_ms,
+        end_ms=hit.evidence.end_ms,
+        score=_rounded(hit.score),
+        tier=hit.tier,
+        why=_why(hit, alike=alike),
+    )
+
+
+def _further(moment: MergedHit, *, alike: bool) -> SubHit:
+    best = _part(moment.best, alike=alike)
+    return best.model_copy(update={"start_ms": moment.start_ms, "end_ms": moment.end_ms})
+
+
+def _why(hit: Ranked, *, alike: bool) -> Why:
+    found = explain.why_alike(hit) if alike else explain.why(hit)
+    return Why(en=found.en, ko=found.ko)
+
+
+def _weights(weights: Weights) -> dict[Leg, float]:
     text = _rounded(weights.text)
     return {
         "dense": text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -35,6 +35,13 @@ class Why:
     ko: str
 
 
+_ALIKE: Final[Mapping[Leg, Why]] = {
+    "vision": Why(en="It looks alike.", ko="화면이 비슷합니다."),
+    "dense": Why(en="What is said means something alike.", ko="말한 내용의 뜻이 비슷합니다."),
+    "tags": Why(en="It shows the same kind of things.", ko="같은 종류의 것이 보입니다."),
+}
+
+
 def matched_words(hit: Ranked, moment: Moment) -> list[MatchedWord]:
     """The words said and shown that the query asked for, by time; at most 50."""
     spoken = _terms(hit.found.get("lexical", ()))
@@ -53,7 +60,18 @@ def best_frame_ms(hit: Ranked, moment: Moment, words: Sequence[MatchedWord]) -> 
 
 def why(hit: Ranked) -> Why:
     """What speaks for the hit, the most telling first."""
-    reasons = list(_reasons(hit))
+    return _joined(_reasons(hit))
+
+
+def why_alike(hit: Ranked) -> Why:
+    """What makes a scene like the one it is compared with, the most telling first."""
+    alike = [leg for leg in hit.legs if hit.legs[leg].score >= _MEANING]
+    strongest_first = sorted(alike, key=lambda leg: -hit.legs[leg].score)
+    return _joined(_ALIKE[leg] for leg in strongest_first if leg in _ALIKE)
+
+
+def _joined(found: Iterable[Why]) -> Why:
+    reasons = list(found)
     return Why(en=" ".join(each.en for each in reasons), ko=" ".join(each.ko for each in reasons))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
 Mode = Literal["hybrid", "semantic", "keyword"]
 Tier = Literal["strong", "possible"]
+PersonMatch = Literal["all", "any"]
+GroupBy = Literal["scene", "video"]
 
 #: Where evidence for a moment can come from: what it means, which of its tokens a model gives
 #: weight, what is said, what is written on screen, what is shown, its tags, who is there.
@@ -82,11 +85,33 @@ class ParsedQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """Which scenes are searched at all; empty tuples do not restrict."""
+    """Which scenes are searched at all; what is empty or None does not restrict."""
 
     video_ids: tuple[UUID, ...] = ()
-    #: All of them must be in the scene.
     person_ids: tuple[UUID, ...] = ()
+    #: Whether all of these people must be in the scene, or one of them.
+    person_match: PersonMatch = "all"
+    #: When the video was uploaded: from, and before.
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    #: Of the video, inclusive.
+    min_duration_ms: int | None = None
+    max_duration_ms: int | None = None
+    #: Spoken in the scene.
+    language: str | None = None
+    has_speech: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where in the order of hits a page ended."""
+
+    score: float
+    video_id: UUID
+    start_ms: int
+    scene_id: UUID
+    #: When the newest video was indexed that the first page could see; None if there was none.
+    indexed_until: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +119,16 @@ class Request:
     """One search of one tenant."""
 
     user_id: UUID
+    #: What is looked for; "" if it is scenes like `like`.
     text: str
+    like: UUID | None = None
     mode: Mode = "hybrid"
     weights: Weights = field(default_factory=Weights)
     scope: Scope = field(default_factory=Scope)
-    #: Hits to skip, and how many to return at most.
-    offset: int = 0
+    group_by: GroupBy = "scene"
+    #: The page starts after this hit; None for the first page.
+    after: Place | None = None
+    #: Hits on the page at most.
     limit: int = 20
 
 
@@ -110,6 +139,7 @@ class Evidence:
     scene_id: UUID
     video_id: UUID
     start_ms: int
+    end_ms: int
     #: Inner product of unit vectors.
     text_cosine: float | None
     #: The best frame's, and its time.

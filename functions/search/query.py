@@ -114,7 +114,10 @@ def _without_names(text: str, people: Iterable[Person]) -> _Named:
     """
     found: list[Person] = []
     words: list[QueryWord] = []
-    for person in sorted(people, key=lambda person: (-len(person.name), str(person.person_id))):
+    # A pattern costs far more than a look: of ten thousand people few can be meant.
+    folded = normalise(text)
+    likely = [person for person in people if _may_be_in(person.name, folded)]
+    for person in sorted(likely, key=lambda person: (-len(person.name), str(person.person_id))):
         pattern = _name_pattern(person.name)
         if pattern is None:
             continue
@@ -124,6 +127,10 @@ def _without_names(text: str, people: Iterable[Person]) -> _Named:
             words += [_word(token) for token in tokens(person.name)]
         text = rest
     return _Named(rest=text, people=tuple(found), words=tuple(words))
+
+
+def _may_be_in(name: str, folded: str) -> bool:
+    return all(part in folded for part in normalise(name).split())
 
 
 def _name_pattern(name: str) -> re.Pattern[str] | None:

@@ -78,10 +78,8 @@ class Judge:
             "vision": self._known("vision", self.pictured),
             "tags": self._known("tags", self.tagged),
         }
-        kept = {name: getattr(self.weights, name) * part for name, part in knows.items()}
-        total = sum(kept.values())
-        shares = {name: value / total if total else 0.0 for name, value in kept.items()}
-        return Weights(**shares, person=self.weights.person if "people" in self.legs else 0.0)
+        person = self.weights.person if "people" in self.legs else 0.0
+        return share_out(self.weights, knows, person=person)
 
     def _known(self, leg: Leg, words: frozenset[QueryWord]) -> float:
         """The part of the query, 0–1, that a leg knows; names are the people leg's business."""
@@ -111,11 +109,63 @@ def rank(judge: Judge, candidates: Sequence[Evidence]) -> list[Ranked]:
     """
     weights = judge.effective_weights()
     scored = [_score(judge, weights, evidence) for evidence in candidates]
-    ranks = {leg: _ranks([each.scores[leg] for each in scored]) for leg in judge.legs}
+    return ordered(
+        candidates,
+        scores=[each.scores for each in scored],
+        fused=[each.fused for each in scored],
+        tiers=[each.tier for each in scored],
+        found=[each.found for each in scored],
+    )
+
+
+def share_out(weights: Weights, knows: Mapping[str, float], *, person: float) -> Weights:
+    """The weights with what is not known left to what is; text, vision and tags sum to 1.
+
+    Args:
+        weights: as requested.
+        knows: the part, 0–1, that each of text, vision and tags knows.
+        person: what a person counts.
+    """
+    kept = {name: getattr(weights, name) * part for name, part in knows.items()}
+    total = sum(kept.values())
+    shares = {name: value / total if total else 0.0 for name, value in kept.items()}
+    return Weights(**shares, person=person)
+
+
+def ordered(
+    candidates: Sequence[Evidence],
+    *,
+    scores: Sequence[Mapping[Leg, float]],
+    fused: Sequence[float],
+    tiers: Sequence[Tier | None],
+    found: Sequence[Mapping[Leg, tuple[QueryWord, ...]]],
+) -> list[Ranked]:
+    """The candidates that have a tier, strong ones first, each with its rank in every leg.
+
+    Args:
+        candidates: distinct scenes; all other arguments are in their order.
+        scores: calibrated, of the legs that took part.
+        fused: 0–1.
+        tiers: None for no hit.
+        found: words of the query that each leg found.
+    """
+    legs = scores[0].keys() if scores else ()
+    ranks = {leg: _ranks([each[leg] for each in scores]) for leg in legs}
     hits = [
-        _ranked(each, ranks, place, each.tier) for place, each in enumerate(scored) if each.tier
+        Ranked(
+            evidence=evidence,
+            score=(fused[place] + (tier == "strong")) / 2,
+            tier=tier,
+            legs={
+                leg: LegScore(score=score, rank=ranks[leg][place])
+                for leg, score in scores[place].items()
+            },
+            found=found[place],
+        )
+        for place, (evidence, tier) in enumerate(zip(candidates, tiers, strict=True))
+        if tier
     ]
-    return sorted(hits, key=_order)
+    return sorted(hits, key=order)
 
 
 def _score(judge: Judge, weights: Weights, evidence: Evidence) -> _Scored:
@@ -237,21 +287,7 @@ def _ranks(scores: Sequence[float]) -> list[int | None]:
     return [first[score] if score > 0 else None for score in scores]
 
 
-def _ranked(
-    scored: _Scored, ranks: Mapping[Leg, Sequence[int | None]], place: int, tier: Tier
-) -> Ranked:
-    return Ranked(
-        evidence=scored.evidence,
-        score=(scored.fused + (tier == "strong")) / 2,
-        tier=tier,
-        legs={
-            leg: LegScore(score=score, rank=ranks[leg][place])
-            for leg, score in scored.scores.items()
-        },
-        found=scored.found,
-    )
-
-
-def _order(hit: Ranked) -> tuple[float, UUID, int, UUID]:
+def order(hit: Ranked) -> tuple[float, UUID, int, UUID]:
+    """The sort key of hits: best first, equal ones by video and time."""
     evidence = hit.evidence
     return (-hit.score, evidence.video_id, evidence.start_ms, evidence.scene_id)

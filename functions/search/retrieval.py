@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common.errors import NotFoundError
 from common.lexical import normalise, phrase_terms
 from functions.search import sql
 from functions.search.model import Evidence, Leg, Person, Scope
@@ -42,6 +44,29 @@ class Asked:
     scope: Scope
     #: If not None, only these scenes.
     allowed: tuple[UUID, ...] | None
+    #: If not None, not this scene.
+    other_than: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibrarySize:
+    """What there is to be searched."""
+
+    #: About.
+    scenes: int
+    #: When the newest video was indexed; None if there is none.
+    indexed_until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """What a scene is compared by."""
+
+    #: As pgvector writes them; None where the scene has none.
+    text_vector: str | None
+    frame_vector: str | None
+    #: (tag, score).
+    tags: tuple[tuple[str, float], ...]
 
 
 class Retrieval:
@@ -51,35 +76,67 @@ class Retrieval:
         tx: opened by `Database.tenant` for `user_id`.
         user_id: the tenant.
         index_version: what the query was encoded for.
+        indexed_until: videos that were indexed later are not there.
     """
 
-    def __init__(self, tx: Connection, *, user_id: UUID, index_version: str) -> None:
+    def __init__(
+        self,
+        tx: Connection,
+        *,
+        user_id: UUID,
+        index_version: str,
+        indexed_until: datetime | None = None,
+    ) -> None:
         self._tx = tx
-        self._owner = {"user_id": user_id, "index_version": index_version}
+        self._until = indexed_until
+        self._owner = {
+            "user_id": user_id,
+            "index_version": index_version,
+            "scope_indexed_until": indexed_until,
+        }
 
     def people(self) -> list[Person]:
         """The tenant's enrolled people."""
         rows = self._tx.execute(sql.people(), self._owner)
         return [Person(person_id=row.id, name=row.name) for row in rows]
 
-    def scene_count(self) -> int:
-        """About how many scenes the tenant has."""
-        return int(self._tx.execute(sql.scene_count(), self._owner).scalar_one())
+    def library(self) -> LibrarySize:
+        """What there is to be searched."""
+        scopes = ("indexed_until",) if self._until else ()
+        row = self._tx.execute(sql.library(scopes), self._owner).one()
+        return LibrarySize(scenes=int(row.scenes), indexed_until=row.indexed_until)
 
     def frequencies(self, asked: Sequence[str]) -> dict[str, int]:
         """In how many scenes each term occurs; terms that never do are missing."""
         if not asked:
             return {}
-        rows = self._tx.execute(sql.frequencies(), {**self._owner, "terms": list(asked)})
+        scopes = ("indexed_until",) if self._until else ()
+        rows = self._tx.execute(sql.frequencies(scopes), {**self._owner, "terms": list(asked)})
         return {row.term: row.scenes for row in rows}
 
-    def scenes_with(self, phrases: Sequence[str]) -> tuple[UUID, ...]:
+    def example(self, scene_id: UUID) -> Example:
+        """What a scene is compared by.
+
+        Raises:
+            NotFoundError: the tenant has no such scene in this index version.
+        """
+        row = self._tx.execute(sql.example(), {**self._owner, "scene_id": scene_id}).one_or_none()
+        if row is None:
+            raise NotFoundError("no such scene")
+        return Example(
+            text_vector=row.text_vector,
+            frame_vector=row.frame_vector,
+            tags=tuple((tag["tag"], tag["score"]) for tag in row.tags),
+        )
+
+    def scenes_with(self, phrases: Sequence[str], scope: Scope) -> tuple[UUID, ...]:
         """Scenes where every phrase is said or shown.
 
         Args:
             phrases: normalised, not empty.
+            scope: which scenes are searched at all.
         """
-        found = [self._scenes_with(phrase) for phrase in phrases]
+        found = [self._scenes_with(phrase, scope) for phrase in phrases]
         return tuple(sorted(set.intersection(*found))) if found else ()
 
     def candidates(self, asked: Asked, *, k: int = CANDIDATES_PER_LEG) -> dict[Leg, list[UUID]]:
@@ -94,7 +151,7 @@ class Retrieval:
     ) -> dict[Leg, list[UUID]]:
         found: dict[Leg, list[UUID]] = {leg: [] for leg in legs}
         if legs:
-            statement = sql.recall(legs, _scopes(asked), coded.intersection(legs))
+            statement = sql.recall(legs, self._among(asked), coded.intersection(legs))
             for leg, scene_id in self._tx.execute(statement, {**self._parameters(asked), "k": k}):
                 found[leg].append(scene_id)
         return found
@@ -113,21 +170,46 @@ class Retrieval:
         rows = self._tx.execute(sql.moments(), {**self._owner, "scene_ids": list(scene_ids)})
         return {row.id: moment_of(row) for row in rows}
 
-    def _scenes_with(self, phrase: str) -> set[UUID]:
+    def _scenes_with(self, phrase: str, scope: Scope) -> set[UUID]:
         parameters = {
             **self._owner,
+            **_restrictions(scope),
             "terms": phrase_terms(phrase),
             "k": PHRASE_SCENES,
         }
         return {
             row.id
-            for row in self._tx.execute(sql.with_all_terms(), parameters)
+            for row in self._tx.execute(sql.with_all_terms(self._scopes(scope)), parameters)
             if any(contains(text, phrase) for text in _texts(row))
         }
+
+    def _scopes(self, scope: Scope) -> tuple[str, ...]:
+        """Names of the restrictions that apply."""
+        wanted: Mapping[str, bool] = {
+            "videos": bool(scope.video_ids),
+            "created_from": scope.created_from is not None,
+            "created_before": scope.created_before is not None,
+            "min_duration": scope.min_duration_ms is not None,
+            "max_duration": scope.max_duration_ms is not None,
+            "indexed_until": self._until is not None,
+            "language": scope.language is not None,
+            "speech": scope.has_speech is True,
+            "no_speech": scope.has_speech is False,
+            "all_people": bool(scope.person_ids) and scope.person_match == "all",
+            "any_people": bool(scope.person_ids) and scope.person_match == "any",
+        }
+        return tuple(name for name, applies in wanted.items() if applies)
+
+    def _among(self, asked: Asked) -> tuple[str, ...]:
+        """The restrictions of the scope, and those that the question brings."""
+        phrases = ("scenes",) if asked.allowed is not None else ()
+        example = ("other_than",) if asked.other_than is not None else ()
+        return (*self._scopes(asked.scope), *phrases, *example)
 
     def _parameters(self, asked: Asked) -> dict[str, Any]:
         return {
             **self._owner,
+            **_restrictions(asked.scope),
             "text_vector": asked.text_vector,
             "frame_vector": asked.frame_vector,
             "text_code": asked.text_code,
@@ -141,11 +223,22 @@ class Retrieval:
             "tags": [tag for tag, _ in asked.tags],
             "tag_shares": [share for _, share in asked.tags],
             "person_ids": list(asked.people),
-            "scope_video_ids": list(asked.scope.video_ids),
-            "scope_person_ids": list(asked.scope.person_ids),
-            "scope_people": len(set(asked.scope.person_ids)),
+            "scope_other_than": asked.other_than,
             "scope_scene_ids": list(asked.allowed or ()),
         }
+
+
+def _restrictions(scope: Scope) -> dict[str, Any]:
+    return {
+        "scope_video_ids": list(scope.video_ids),
+        "scope_created_from": scope.created_from,
+        "scope_created_before": scope.created_before,
+        "scope_min_duration_ms": scope.min_duration_ms,
+        "scope_max_duration_ms": scope.max_duration_ms,
+        "scope_language": scope.language,
+        "scope_person_ids": list(scope.person_ids),
+        "scope_people": len(set(scope.person_ids)),
+    }
 
 
 def contains(text: str, phrase: str) -> bool:
@@ -172,20 +265,12 @@ def _texts(row: Any) -> list[str]:
     return [normalise(spoken), normalise(shown)]
 
 
-def _scopes(asked: Asked) -> tuple[str, ...]:
-    wanted: Mapping[str, bool] = {
-        "videos": bool(asked.scope.video_ids),
-        "people": bool(asked.scope.person_ids),
-        "scenes": asked.allowed is not None,
-    }
-    return tuple(name for name, applies in wanted.items() if applies)
-
-
 def _evidence(row: Any) -> Evidence:
     (
         scene_id,
         video_id,
         start_ms,
+        end_ms,
         text,
         frame,
         frame_ms,
@@ -199,6 +284,7 @@ def _evidence(row: Any) -> Evidence:
         scene_id=scene_id,
         video_id=video_id,
         start_ms=start_ms,
+        end_ms=end_ms,
         text_cosine=None if text is None else -text,
         frame_cosine=None if frame is None else -frame,
         frame_ms=None if frame is None else frame_ms,

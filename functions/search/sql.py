@@ -96,17 +96,45 @@ _CODED_LEGS: Final[Mapping[Leg, str]] = {
         GROUP BY near.scene_id ORDER BY min(distance), scene_id LIMIT :k
     """,
 }
-#: Restrictions of the scenes searched, by name.
-_SCOPES: Final[Mapping[str, str]] = {
-    "videos": """ AND scene_id IN (
-        SELECT id FROM scenes
-        WHERE {tenant} AND video_id = ANY(CAST(:scope_video_ids AS uuid[])))""",
-    "people": """ AND scene_id IN (
+#: Restrictions of the scenes searched, by name: of the video, of the scene itself, and others.
+_OF_VIDEO: Final[Mapping[str, str]] = {
+    "videos": "id = ANY(CAST(:scope_video_ids AS uuid[]))",
+    "created_from": "created_at >= CAST(:scope_created_from AS timestamptz)",
+    "created_before": "created_at < CAST(:scope_created_before AS timestamptz)",
+    "min_duration": "duration_ms >= CAST(:scope_min_duration_ms AS bigint)",
+    "max_duration": "duration_ms <= CAST(:scope_max_duration_ms AS bigint)",
+    "indexed_until": "indexed_at <= CAST(:scope_indexed_until AS timestamptz)",
+}
+_OF_SCENE: Final[Mapping[str, str]] = {
+    "language": "CAST(:scope_language AS text) = ANY(languages)",
+    "speech": "jsonb_array_length(transcript) > 0",
+    "no_speech": "jsonb_array_length(transcript) = 0",
+}
+_OTHERS: Final[Mapping[str, str]] = {
+    "all_people": """scene_id IN (
         SELECT scene_id FROM scene_people
         WHERE {tenant} AND person_id = ANY(CAST(:scope_person_ids AS uuid[]))
         GROUP BY scene_id HAVING count(*) = :scope_people)""",
-    "scenes": " AND scene_id = ANY(CAST(:scope_scene_ids AS uuid[]))",
+    "any_people": """scene_id IN (
+        SELECT scene_id FROM scene_people
+        WHERE {tenant} AND person_id = ANY(CAST(:scope_person_ids AS uuid[])))""",
+    "scenes": "scene_id = ANY(CAST(:scope_scene_ids AS uuid[]))",
+    "other_than": "scene_id <> CAST(:scope_other_than AS uuid)",
 }
+
+
+def _scope(names: tuple[str, ...]) -> str:
+    """A predicate on `scene_id`, to be appended to another; the tenant is still to be filled in."""
+    of_video = [_OF_VIDEO[name] for name in names if name in _OF_VIDEO]
+    of_scene = [_OF_SCENE[name] for name in names if name in _OF_SCENE]
+    if of_video:
+        within = " AND ".join(["{tenant}", *of_video])
+        of_scene.append(f"video_id IN (SELECT id FROM videos WHERE {within})")
+    scopes = [_OTHERS[name] for name in names if name in _OTHERS]
+    if of_scene:
+        within = " AND ".join(["{tenant}", *of_scene])
+        scopes.append(f"scene_id IN (SELECT id FROM scenes WHERE {within})")
+    return "".join(f" AND {scope}" for scope in scopes)
 
 
 @lru_cache
@@ -116,33 +144,57 @@ def people() -> TextClause:
 
 
 @lru_cache
-def scene_count() -> TextClause:
-    """About how many scenes are searched; a sum over videos, so that it costs nothing."""
-    return text(
-        f"SELECT coalesce(sum(scene_count), 0) FROM videos WHERE {TENANT} AND deleted_at IS NULL"
-    )
+def library(scopes: tuple[str, ...] = ()) -> TextClause:
+    """About how many scenes there are, and when the newest video was indexed.
+
+    A sum over videos, so that it costs next to nothing.
+    """
+    within = "".join(f" AND {_OF_VIDEO[name]}" for name in scopes)
+    return text(f"""
+        SELECT coalesce(sum(scene_count), 0) AS scenes, max(indexed_at) AS indexed_until
+        FROM videos WHERE {TENANT} AND deleted_at IS NULL {within}
+    """)
 
 
 @lru_cache
-def frequencies() -> TextClause:
+def frequencies(scopes: tuple[str, ...] = ()) -> TextClause:
     """In how many scenes each term is said or shown."""
+    within = _scope(scopes).replace("{tenant}", TENANT)
     return text(f"""
         SELECT term, max(scenes) AS scenes FROM (
             SELECT source, term, count(*) AS scenes FROM scene_terms
             WHERE {TENANT} AND {_VERSION} AND source IN ('transcript', 'screen') AND {_TERMS}
+                  {within}
             GROUP BY source, term) AS per_source
         GROUP BY term
     """)
 
 
 @lru_cache
-def with_all_terms() -> TextClause:
+def example() -> TextClause:
+    """What one scene is compared by: the vector of its text, that of its frame, its tags."""
+    return text(f"""
+        SELECT s.id, s.tags,
+               (SELECT CAST(vector AS text) FROM text_vectors
+                WHERE {TENANT} AND {_VERSION} AND scene_id = s.id) AS text_vector,
+               (SELECT CAST(vector AS text) FROM frame_vectors
+                WHERE {TENANT} AND {_VERSION} AND scene_id = s.id
+                ORDER BY time_ms <> s.best_frame_ms, time_ms LIMIT 1) AS frame_vector
+        FROM (SELECT id, tags, best_frame_ms FROM scenes
+              WHERE {TENANT} AND {_VERSION} AND id = CAST(:scene_id AS uuid)) AS s
+    """)
+
+
+@lru_cache
+def with_all_terms(scopes: tuple[str, ...] = ()) -> TextClause:
     """Texts of the scenes that hold all of `terms` in one source: a phrase can only be there."""
+    within = _scope(scopes).replace("{tenant}", TENANT)
     return text(f"""
         SELECT id, transcript, screen_text FROM scenes
         WHERE {TENANT} AND {_VERSION} AND id IN (
             SELECT scene_id FROM scene_terms
             WHERE {TENANT} AND {_VERSION} AND source IN ('transcript', 'screen') AND {_TERMS}
+                  {within}
             GROUP BY source, scene_id HAVING count(*) = cardinality(CAST(:terms AS text[])))
         ORDER BY id LIMIT :k
     """)
@@ -159,7 +211,7 @@ def recall(
         scopes: names of the restrictions.
         coded: legs that go by binary codes first.
     """
-    scope = "".join(_SCOPES[name] for name in scopes)
+    scope = _scope(scopes)
     statements = {leg: (_CODED_LEGS if leg in coded else _LEGS)[leg] for leg in legs}
     parts = [
         f"(SELECT '{leg}' AS leg, scene_id FROM ({statement.replace('{scope}', scope)}) AS l)"
@@ -172,9 +224,9 @@ def recall(
 def evidence() -> TextClause:
     """Every leg's raw finding for each of `scene_ids`; none is missing because a leg's k cut it."""
     return text(f"""
-        SELECT s.id, s.video_id, s.start_ms, t.distance, f.distance, f.time_ms, l.product,
+        SELECT s.id, s.video_id, s.start_ms, s.end_ms, t.distance, f.distance, f.time_ms, l.product,
                w.spoken, w.shown, g.tags, p.people
-        FROM (SELECT id, video_id, start_ms FROM scenes
+        FROM (SELECT id, video_id, start_ms, end_ms FROM scenes
               WHERE {TENANT} AND {_VERSION} AND id = {_IDS}) AS s
         JOIN (SELECT id FROM videos WHERE {TENANT} AND deleted_at IS NULL) AS v
              ON v.id = s.video_id

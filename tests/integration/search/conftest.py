@@ -14,7 +14,8 @@ from common.database import Database
 from common.encoders import QueryEncoders, load
 from functions.search.encoding import Encoders
 from functions.search.finder import Finder, Found
-from functions.search.model import Request
+from functions.search.model import Ranked, Request
+from functions.search.moment import Moment
 from local.postgres import Postgres
 from tests.conftest import _TEMPLATE, TestDatabase
 from tests.library import (
@@ -58,6 +59,12 @@ FOREIGN = VideoSpec(
 )
 
 
+def shown(found: Found) -> list[tuple[Ranked, Moment]]:
+    """The best scene of each entry, with what there is to show of it."""
+    best = [entry.best.best for entry in found.page]
+    return [(hit, found.moments[hit.evidence.scene_id]) for hit in best]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Library:
     """What is stored, and a way to search it as its owner."""
@@ -83,7 +90,7 @@ class Library:
             for title, scenes in self.scenes.items()
             for place, scene in enumerate(scenes)
         }
-        return [names[hit.evidence.scene_id] for hit, _ in found.hits]
+        return [names[hit.evidence.scene_id] for hit, _ in shown(found)]
 
 
 @pytest.fixture(scope="session")

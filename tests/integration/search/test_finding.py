@@ -8,7 +8,7 @@ import pytest
 
 from functions.search.explain import best_frame_ms, matched_words, why
 from functions.search.model import Mode, Scope, Weights
-from tests.integration.search.conftest import KITCHEN, Library
+from tests.integration.search.conftest import KITCHEN, Library, shown
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_known_moment_comes_first_and_is_strong(
     """What is said, shown or written is found in either language, in other words too."""
     found = shared_library.find(text)
     assert shared_library.places(found)[0] == place
-    assert found.hits[0][0].tier == "strong"
+    assert shown(found)[0][0].tier == "strong"
 
 
 @pytest.mark.parametrize(
@@ -65,26 +65,26 @@ def test_nonsense_finds_nothing(shared_library: Library, text: str) -> None:
     """No evidence, no hit: also not the least bad one."""
     found = shared_library.find(text)
     assert found.total == 0
-    assert found.hits == ()
+    assert found.page == ()
 
 
 def test_every_leg_says_why_it_abstains(shared_library: Library) -> None:
     """A Korean query of colours: the text model cannot read it, the words are not said."""
     found = shared_library.find("보라색 노을")
-    assert found.legs == ("vision", "tags")
-    assert found.abstained == {
+    assert found.plan.asked.legs == ("vision", "tags")
+    assert found.plan.abstained == {
         "dense": "language_unknown",
         "sparse": "not_in_index",
         "lexical": "no_word_occurs",
         "screen": "no_word_occurs",
         "people": "nobody_named",
     }
-    assert found.weights.vision + found.weights.tags == pytest.approx(1)
+    assert found.plan.weights.vision + found.plan.weights.tags == pytest.approx(1)
 
 
 def test_a_hit_explains_itself(shared_library: Library) -> None:
     """Matched words come with their times, the sentence names them, the frame fits."""
-    ((hit, moment),) = shared_library.find("mind the gap").hits
+    ((hit, moment),) = shown(shared_library.find("mind the gap"))
     words = matched_words(hit, moment)
     assert [(w.text, w.start_ms, w.end_ms, w.source) for w in words] == [
         ("mind", 1_100, 1_200, "transcript"),
@@ -92,10 +92,10 @@ def test_a_hit_explains_itself(shared_library: Library) -> None:
     ]
     assert "Said: “mind”, “gap”." in why(hit).en
     assert "말한 내용: “mind”, “gap”." in why(hit).ko
-    hit, moment = shared_library.find("red car at night").hits[0]
+    hit, moment = shown(shared_library.find("red car at night"))[0]
     assert best_frame_ms(hit, moment, matched_words(hit, moment)) == 22_500
     assert why(hit).en == "In the picture: “red”, “night”."
-    hit, moment = shared_library.find("출구").hits[0]
+    hit, moment = shown(shared_library.find("출구"))[0]
     (word,) = matched_words(hit, moment)
     assert (word.text, word.source, word.start_ms) == ("출구", "screen", 40_500)
 
@@ -117,7 +117,7 @@ def test_modes_choose_the_legs(
     """Keyword goes by words alone, semantic by meaning and pictures alone."""
     found = shared_library.find(text, mode=mode)
     assert shared_library.places(found) == places
-    assert not set(found.legs) & (
+    assert not set(found.plan.asked.legs) & (
         {"dense", "vision", "tags"} if mode == "keyword" else {"lexical", "screen"}
     )
 
@@ -126,8 +126,8 @@ def test_weights_are_the_requests(shared_library: Library) -> None:
     """A weight of 0 takes the leg out, and what is left is shared out."""
     found = shared_library.find("빨간 차 밤에", weights=Weights(text=1, vision=0, tags=0))
     assert shared_library.places(found) == ["Trip 5"]
-    assert found.abstained["vision"] == "weight_zero"
-    assert found.weights.text == 1
+    assert found.plan.abstained["vision"] == "weight_zero"
+    assert found.plan.weights.text == 1
 
 
 def test_search_can_be_restricted_to_videos(shared_library: Library) -> None:
@@ -164,9 +164,9 @@ def test_a_named_person_comes_first(library: Library) -> None:
     person = _enrol(library, "민지", [("Trip", 3), ("Kitchen", 0)])
     found = library.find("민지가 손 흔드는")
     assert set(library.places(found)) == {"Trip 3", "Kitchen 0"}
-    assert [p.person_id for p in found.hits[0][1].people] == [person]
+    assert [p.person_id for p in shown(found)[0][1].people] == [person]
     assert library.places(library.find("민지랑 초록색 들판"))[0] == "Trip 3"
-    assert "나오는 사람: “민지”." in why(found.hits[0][0]).ko
+    assert "나오는 사람: “민지”." in why(shown(found)[0][0]).ko
 
 
 def test_people_can_be_required(library: Library) -> None:

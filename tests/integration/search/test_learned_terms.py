@@ -21,7 +21,7 @@ from functions.search.finder import Finder
 from functions.search.model import Request, Scope
 from functions.search.retrieval import Asked, Retrieval
 from tests.checkpoints import towers
-from tests.integration.search.conftest import Library
+from tests.integration.search.conftest import Library, shown
 from tests.library import VERSION, SceneSpec, index_rows, scene_row
 
 #: Token → weight.
@@ -147,7 +147,7 @@ def _leg_by_leg(library: Library) -> list[object]:
         return [
             rows.candidates(asked),
             rows.frequencies(["train", "3", "quest"]),
-            rows.scenes_with(["train leaves", "exit 3"]),
+            rows.scenes_with(["train leaves", "exit 3"], Scope()),
         ]
 
 
@@ -174,7 +174,7 @@ def test_other_search_does_not_see_them(library: Library) -> None:
     for query, was in zip(queries, before, strict=True):
         now = library.find(query)
         assert library.places(now) == library.places(was)
-        assert len(was.hits) > 0
+        assert len(shown(was)) > 0
         assert now == was
 
 
@@ -193,7 +193,7 @@ def test_a_query_is_weighed_by_the_model_of_the_index(
     encoded = encoders.encode("민지가 손을 흔든다")
     assert dict(encoded.sparse) == {str(token): weight for token, weight in weights[0].items()}
     found = finder.find(Request(user_id=library.user_id, text="민지가 손을 흔든다", mode="keyword"))
-    assert "sparse" in found.legs
+    assert "sparse" in found.plan.asked.legs
     with library.api.tenant(library.user_id) as tx:
         rows = Retrieval(tx, user_id=library.user_id, index_version=VERSION)
         asked = replace(_asked({}), sparse=encoded.sparse)
@@ -207,4 +207,4 @@ def test_a_query_is_weighed_by_the_model_of_the_index(
 
 def test_a_model_without_weights_abstains(library: Library) -> None:
     """The leg says that the index holds none."""
-    assert library.find("the train leaves").abstained["sparse"] == "not_in_index"
+    assert library.find("the train leaves").plan.abstained["sparse"] == "not_in_index"

@@ -17,13 +17,14 @@ from functions.search import sql
 from functions.search.model import Leg, Scope
 from functions.search.retrieval import Retrieval, contains
 from tests.conftest import TestDatabase
-from tests.integration.search.conftest import Library
+from tests.integration.search.conftest import Library, shown
 from tests.integration.search.rows import asked_of, fill, unit_vector
 from tests.library import VERSION
 
 _CACHED: Final = (
     sql.people,
-    sql.scene_count,
+    sql.library,
+    sql.example,
     sql.frequencies,
     sql.with_all_terms,
     sql.recall,
@@ -50,10 +51,10 @@ def _everything(rows: Retrieval, person: UUID) -> tuple[set[UUID], int, set[str]
     candidates = [*rows.candidates(asked).values(), *rows.candidates(coded, k=5).values()]
     scenes = {scene for found in candidates for scene in found}
     scenes.update(each.scene_id for each in rows.evidence(asked, sorted(scenes)))
-    scenes.update(rows.scenes_with(["train leaves", "platform"]))
+    scenes.update(rows.scenes_with(["train leaves", "platform"], Scope()))
     scenes.update(rows.moments(sorted(scenes)))
     counted = sum(rows.frequencies(["train", "기차", "exit", "leav"]).values())
-    return scenes, counted + rows.scene_count(), {person.name for person in rows.people()}
+    return scenes, counted + rows.library().scenes, {person.name for person in rows.people()}
 
 
 @pytest.mark.usefixtures("without_tenant_predicate")
@@ -96,9 +97,9 @@ def test_another_tenant_finds_only_its_own(shared_library: Library) -> None:
     """The same words, two tenants, no scene in common; ids of the other's videos find nothing."""
     mine = shared_library.find("the train leaves")
     theirs = shared_library.find("the train leaves", user_id=shared_library.other_id)
-    assert {hit.evidence.scene_id for hit, _ in theirs.hits} <= shared_library.foreign
-    assert not {hit.evidence.scene_id for hit, _ in mine.hits} & shared_library.foreign
-    foreign_video = theirs.hits[0][1].video_id
+    assert {hit.evidence.scene_id for hit, _ in shown(theirs)} <= shared_library.foreign
+    assert not {hit.evidence.scene_id for hit, _ in shown(mine)} & shared_library.foreign
+    foreign_video = shown(theirs)[0][1].video_id
     assert shared_library.find("train", scope=Scope(video_ids=(foreign_video,))).total == 0
 
 
