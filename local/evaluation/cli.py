@@ -1,0 +1,238 @@
+"""Commands of `python -m local.evaluation`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from local.cli import UsageError, add_models, add_state, interruptible, model_choice
+from local.client import ApiError, Client, Endpoints, sign_in
+from local.cloud import started
+from local.evaluation import compare, report
+from local.evaluation.labels import SPLITS, Query, Split, queries, videos
+from local.evaluation.library import index_library, searched_version
+from local.evaluation.runs import ALL, LEGS, Run, RunFileError, ask, load, save
+
+_EMAIL, _PASSWORD = "evaluation@example.com", "an evaluation password"
+_WEIGHTS = ("text", "vision", "tags", "person")
+_TITLES: Mapping[Split, str] = {"dev": "Development half", "test": "Held-out half"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Against:
+    """Another run: a saved one, or other weights on the same index."""
+
+    file: Path | None = None
+    weights: Mapping[str, float] | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the evaluation; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    console = Console(width=options.width)
+    try:
+        with interruptible():
+            return _evaluate(options, console)
+    except KeyboardInterrupt:
+        console.print("\nStopped.")
+        return 130
+    except (UsageError, ApiError, RunFileError, TimeoutError, RuntimeError, OSError) as error:
+        console.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.evaluation",
+        description="Ask labelled queries through the public API and measure the answers.",
+        epilog="Exit status: 1 if --gate finds the held-out half significantly worse, 2 on error.",
+    )
+    add_state(parser)
+    add_models(parser)
+    parser.add_argument(
+        "--url", help="of a deployment's API, without /v1, instead of a local cloud"
+    )
+    parser.add_argument("--token", help="an ID token for --url; the library is uploaded if missing")
+    parser.add_argument(
+        "--split", choices=(*SPLITS, "all"), default="all", help="which half to ask"
+    )
+    parser.add_argument(
+        "--show-held-out",
+        action="store_true",
+        help="list the held-out queries that fail; whoever tunes by them has no held-out half left",
+    )
+    parser.add_argument(
+        "--weights", type=weights_argument, default={}, metavar="text:0.6,vision:0.2,…"
+    )
+    parser.add_argument(
+        "--against",
+        type=_against_argument,
+        action="append",
+        default=[],
+        metavar="FILE|weights=text:0.6,…",
+        help="compare with a saved run, or with other weights; may be repeated",
+    )
+    parser.add_argument("--gate", type=Path, metavar="FILE", help="fail if worse than a saved run")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="where to save the run as well")
+    parser.add_argument("--width", type=int, help="of the tables, in characters")
+    return parser
+
+
+def weights_argument(value: str) -> dict[str, float]:
+    """`text:0.6,vision:0.2` → weights; those not named are 0, except person, which stays."""
+    weights = dict.fromkeys(("text", "vision", "tags"), 0.0)
+    for item in value.split(","):
+        name, _, number = item.partition(":")
+        try:
+            weights[name.strip()] = float(number)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{item!r} is not NAME:NUMBER") from None
+        if name.strip() not in _WEIGHTS or not 0 <= weights[name.strip()] <= 1:
+            raise argparse.ArgumentTypeError(f"{item!r}: {', '.join(_WEIGHTS)}, each from 0 to 1")
+    return weights
+
+
+def _against_argument(value: str) -> _Against:
+    if value.startswith("weights="):
+        return _Against(weights=weights_argument(value.removeprefix("weights=")))
+    return _Against(file=Path(value))
+
+
+def _evaluate(options: argparse.Namespace, console: Console) -> int:
+    if options.gate and options.split == "dev":
+        raise UsageError("--gate judges the held-out half; leave --split out")
+    # Before anything is started, for a missing file is soon put right.
+    baseline = load(options.gate) if options.gate else None
+    saved = {each.file: load(each.file) for each in options.against if each.file}
+    chosen = [query for query in queries() if options.split in (query.split, "all")]
+    directory = options.state / "evaluation"
+    with _client(options, directory, console) as client:
+        version = searched_version(client)
+        with _bars(console) as bars:
+            ids = _index(client, directory, version, bars)
+            run = _ask(client, chosen, ids, version, options.weights, tuple(LEGS), bars)
+            others = [
+                saved[each.file]
+                if each.file
+                else _ask(client, chosen, ids, version, each.weights or {}, (ALL,), bars)
+                for each in options.against
+            ]
+    _report(console, chosen, run, show_held_out=options.show_held_out)
+    for other in others:
+        _compare(console, chosen, other, run)
+    for path in filter(None, (directory / "run.json", options.save)):
+        save(run, path)
+        console.print(f"Saved to {path}", highlight=False, soft_wrap=True)
+    return _gate(console, chosen, baseline, run) if baseline else 0
+
+
+@contextmanager
+def _client(options: argparse.Namespace, directory: Path, console: Console) -> Iterator[Client]:
+    """Of the deployment named, or of a local cloud of the evaluation's own."""
+    if options.url:
+        if not options.token:
+            raise UsageError("--url needs --token: an ID token of the account to use")
+        yield Client(Endpoints(api_url=options.url.rstrip("/"), identity_url=""), options.token)
+        return
+    with console.status("") as status:
+        cloud = started(
+            directory / options.profile,
+            models=model_choice(options),
+            on_step=lambda step: status.update(f"starting the local cloud: {step}"),
+        )
+        with cloud as running:
+            status.stop()
+            endpoints = running.address.endpoints
+            yield Client(endpoints, sign_in(endpoints, _EMAIL, _PASSWORD))
+
+
+def _index(client: Client, directory: Path, version: str, bars: Progress) -> dict[str, str]:
+    task = bars.add_task("index the library", total=len(videos()))
+    return index_library(
+        client,
+        videos(),
+        directory / "videos",
+        index_version=version,
+        on_progress=lambda done, total: bars.update(task, completed=done, total=total),
+    )
+
+
+def _ask(
+    client: Client,
+    chosen: Sequence[Query],
+    ids: Mapping[str, str],
+    version: str,
+    weights: Mapping[str, float],
+    legs: tuple[str, ...],
+    bars: Progress,
+) -> Run:
+    splits = {split: [v.name for v in videos() if v.split == split] for split in SPLITS}
+    task = bars.add_task("ask the queries", total=len(chosen) * len(legs))
+    return ask(
+        client,
+        chosen,
+        ids,
+        splits=splits,
+        index_version=version,
+        weights=weights,
+        legs=legs,
+        on_query=lambda: bars.advance(task),
+    )
+
+
+def _report(console: Console, chosen: Sequence[Query], run: Run, *, show_held_out: bool) -> None:
+    console.print(f"\nIndex version {run.name}, library {run.library}\n", highlight=False)
+    for split, half in _halves(chosen):
+        if split == "dev" or show_held_out:
+            report.misses(console, f"{_TITLES[split]}: not as labelled", half, run)
+        report.summary(console, _TITLES[split], half, run)
+
+
+def _compare(console: Console, chosen: Sequence[Query], other: Run, run: Run) -> None:
+    if other.library != run.library:
+        console.print("[yellow]The other run searched another version of the library.[/]")
+    for split, half in _halves(chosen):
+        common = compare.comparable(half, other, run)
+        if left := len(half) - len(common):
+            console.print(f"[yellow]{left} queries are new or labelled anew: left out.[/]")
+        report.comparison(
+            console,
+            f"{_TITLES[split]}, {len(common)} queries",
+            (other.name, run.name),
+            compare.differences(common, other, run),
+        )
+
+
+def _gate(console: Console, chosen: Sequence[Query], baseline: Run, run: Run) -> int:
+    common = compare.comparable(chosen, baseline, run)
+    if not any(query.split == "test" for query in common):
+        raise UsageError("the baseline has no held-out query with today's labels: make a new one")
+    failed = compare.failures(common, baseline, run)
+    for each in failed:
+        console.print(f"[bold red]Gate: held-out {each.measure} is significantly worse.[/]")
+    if not failed:
+        console.print("[green]Gate: nothing on the held-out half is significantly worse.[/]")
+    return 1 if failed else 0
+
+
+def _halves(chosen: Sequence[Query]) -> Iterator[tuple[Split, list[Query]]]:
+    for split in SPLITS:
+        if half := [query for query in chosen if query.split == split]:
+            yield split, half
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:22}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        console=console,
+    )
