@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,29 @@ from local.cli import UsageError, add_models, add_state, interruptible, model_ch
 from local.client import ApiError, Client, Endpoints, sign_in
 from local.cloud import started
 from local.evaluation import compare, report
-from local.evaluation.labels import SPLITS, Query, Split, queries, videos
-from local.evaluation.library import index_library, searched_version
+from local.evaluation.labels import (
+    SPLITS,
+    LabelError,
+    Query,
+    Split,
+    library_digest,
+    queries,
+    read_queries,
+    videos,
+)
+from local.evaluation.library import ids_by_title, index_library, searched_version
 from local.evaluation.runs import ALL, LEGS, Run, RunFileError, ask, load, save
 
 _EMAIL, _PASSWORD = "evaluation@example.com", "an evaluation password"
+_EXPECTED = (
+    UsageError,
+    LabelError,
+    RunFileError,
+    ApiError,
+    TimeoutError,
+    RuntimeError,
+    OSError,
+)
 _WEIGHTS = ("text", "vision", "tags", "person")
 _TITLES: Mapping[Split, str] = {"dev": "Development half", "test": "Held-out half"}
 
@@ -43,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("\nStopped.")
         return 130
-    except (UsageError, ApiError, RunFileError, TimeoutError, RuntimeError, OSError) as error:
+    except _EXPECTED as error:
         console.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
 
@@ -60,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
         "--url", help="of a deployment's API, without /v1, instead of a local cloud"
     )
     parser.add_argument("--token", help="an ID token for --url; the library is uploaded if missing")
+    parser.add_argument(
+        "--queries",
+        type=Path,
+        metavar="FILE",
+        help="your own labels, of videos that the account holds under these titles (see "
+        "docs/evaluation.md)",
+    )
     parser.add_argument(
         "--split", choices=(*SPLITS, "all"), default="all", help="which half to ask"
     )
@@ -106,24 +131,23 @@ def _against_argument(value: str) -> _Against:
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> int:
+    if options.queries and not options.url:
+        raise UsageError("--queries needs --url and --token: of the account that holds the videos")
     if options.gate and options.split == "dev":
         raise UsageError("--gate judges the held-out half; leave --split out")
     # Before anything is started, for a missing file is soon put right.
     baseline = load(options.gate) if options.gate else None
     saved = {each.file: load(each.file) for each in options.against if each.file}
-    chosen = [query for query in queries() if options.split in (query.split, "all")]
+    labelled = read_queries(options.queries) if options.queries else queries()
+    chosen = [query for query in labelled if options.split in (query.split, "all")]
     directory = options.state / "evaluation"
-    with _client(options, directory, console) as client:
-        version = searched_version(client)
-        with _bars(console) as bars:
-            ids = _index(client, directory, version, bars)
-            run = _ask(client, chosen, ids, version, options.weights, tuple(LEGS), bars)
-            others = [
-                saved[each.file]
-                if each.file
-                else _ask(client, chosen, ids, version, each.weights or {}, (ALL,), bars)
-                for each in options.against
-            ]
+    with _client(options, directory, console) as client, _bars(console) as bars:
+        ask_with = _asker(client, chosen, options, directory, bars)
+        run = ask_with(options.weights, tuple(LEGS))
+        others = [
+            saved[each.file] if each.file else ask_with(each.weights or {}, (ALL,))
+            for each in options.against
+        ]
     _report(console, chosen, run, show_held_out=options.show_held_out)
     for other in others:
         _compare(console, chosen, other, run)
@@ -153,6 +177,44 @@ def _client(options: argparse.Namespace, directory: Path, console: Console) -> I
             yield Client(endpoints, sign_in(endpoints, _EMAIL, _PASSWORD))
 
 
+def _asker(
+    client: Client,
+    chosen: Sequence[Query],
+    options: argparse.Namespace,
+    directory: Path,
+    bars: Progress,
+) -> Callable[[Mapping[str, float], tuple[str, ...]], Run]:
+    """Has the videos indexed; what it returns asks all queries with some weights, in some legs."""
+    version = searched_version(client)
+    if options.queries:
+        splits = {split: _named(half) for split, half in _halves(chosen)}
+        ids = ids_by_title(client, sorted({name for names in splits.values() for name in names}))
+    else:
+        splits = {split: [v.name for v in videos() if v.split == split] for split in SPLITS}
+        ids = _index(client, directory, version, bars)
+
+    def ask_with(weights: Mapping[str, float], legs: tuple[str, ...]) -> Run:
+        task = bars.add_task("ask the queries", total=len(chosen) * len(legs))
+        return ask(
+            client,
+            chosen,
+            ids,
+            splits=splits,
+            index_version=version,
+            library=str(options.queries) if options.queries else library_digest(),
+            weights=weights,
+            legs=legs,
+            on_query=lambda: bars.advance(task),
+        )
+
+    return ask_with
+
+
+def _named(half: Sequence[Query]) -> list[str]:
+    """The videos that a half's labels name."""
+    return sorted({moment.video for query in half for moment in query.moments})
+
+
 def _index(client: Client, directory: Path, version: str, bars: Progress) -> dict[str, str]:
     task = bars.add_task("index the library", total=len(videos()))
     return index_library(
@@ -161,29 +223,6 @@ def _index(client: Client, directory: Path, version: str, bars: Progress) -> dic
         directory / "videos",
         index_version=version,
         on_progress=lambda done, total: bars.update(task, completed=done, total=total),
-    )
-
-
-def _ask(
-    client: Client,
-    chosen: Sequence[Query],
-    ids: Mapping[str, str],
-    version: str,
-    weights: Mapping[str, float],
-    legs: tuple[str, ...],
-    bars: Progress,
-) -> Run:
-    splits = {split: [v.name for v in videos() if v.split == split] for split in SPLITS}
-    task = bars.add_task("ask the queries", total=len(chosen) * len(legs))
-    return ask(
-        client,
-        chosen,
-        ids,
-        splits=splits,
-        index_version=version,
-        weights=weights,
-        legs=legs,
-        on_query=lambda: bars.advance(task),
     )
 
 

@@ -16,7 +16,7 @@ _TRACKS: Mapping[Language, str] = MappingProxyType({"en": "eng", "ko": "kor"})
 
 
 def make_video(video: Video, path: Path) -> Path:
-    """The video's file (480x270, 30 to 50 s, about 100 KB), encoded unless it is there."""
+    """The video's file (480x270, 30 to 50 s, about 0.4 MB), encoded unless it is there."""
     if path.exists():
         return path
     takes = [

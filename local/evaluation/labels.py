@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal, TypeVar, get_args
 
+from local.sample import film
 from local.sample.film import Line, starts_ms
 
 Split = Literal["dev", "test"]
@@ -39,6 +40,10 @@ _QUERIES: Final = Path(__file__).with_name("queries.tsv")
 #: A line starts so long after its part of the shot, and lasts so long at most.
 _SILENCE_MS: Final = 500
 _LINE_MS: Final = 4_500
+
+
+class LabelError(ValueError):
+    """A table of labels cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,15 +116,37 @@ def videos() -> tuple[Video, ...]:
 
 @cache
 def queries() -> tuple[Query, ...]:
-    """All labelled queries."""
-    return tuple(_query(row) for row in _rows(_QUERIES))
+    """All labelled queries of the library."""
+    return read_queries(_QUERIES)
+
+
+def read_queries(path: Path) -> tuple[Query, ...]:
+    """A table of labelled queries.
+
+    Raises:
+        LabelError: a row cannot be read, or an id is there twice.
+        OSError: the file cannot be read.
+    """
+    found: dict[str, Query] = {}
+    for number, row in enumerate(_rows(path), start=2):
+        try:
+            query = _query(row)
+        except (KeyError, ValueError, AttributeError) as error:
+            raise LabelError(f"{path}, line {number}: {error}") from error
+        if query.id in found:
+            raise LabelError(f"{path}, line {number}: {query.id} is there twice")
+        found[query.id] = query
+    return tuple(found.values())
 
 
 @cache
 def library_digest() -> str:
-    """8 hex digits that change when any video would look or sound different."""
-    drawing = Path(__file__).with_name("drawing.py")
-    return hashlib.sha256(_VIDEOS.read_bytes() + drawing.read_bytes()).hexdigest()[:8]
+    """8 hex digits that change when any video would look, sound or be encoded differently."""
+    told = [(video, video.lines("en"), video.lines("ko")) for video in videos()]
+    code = [Path(__file__).with_name(name) for name in ("drawing.py", "drawn_library.py")]
+    code.append(Path(film.__file__))
+    text = repr(told).encode() + b"".join(path.read_bytes() for path in code)
+    return hashlib.sha256(text).hexdigest()[:8]
 
 
 def parse_moment(text: str) -> Moment:

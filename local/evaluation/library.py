@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,23 @@ def index_library(
             there[title] = client.upload(make_video(video, directory / f"{title}.mp4"))
         ids[video.name] = there[title]
     _wait(client, ids, on_progress, timeout_s)
+    return ids
+
+
+def ids_by_title(client: Client, titles: Collection[str]) -> dict[str, str]:
+    """The ids of videos that the account holds already.
+
+    Raises:
+        LibraryError: a title is missing, not indexed, or stands for several videos.
+        ApiError: refused.
+    """
+    there = [video for video in client.videos() if video["state"] == "indexed"]
+    ids: dict[str, str] = {}
+    for title in titles:
+        named = [str(video["id"]) for video in there if video["title"] == title]
+        if len(named) != 1:
+            raise LibraryError(f"{len(named)} indexed videos have the title {title!r}")
+        ids[title] = named[0]
     return ids
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from local.client import Client
-from local.evaluation.labels import Moment, Query, Split, library_digest
+from local.evaluation.labels import Moment, Query, Split
 from local.evaluation.metrics import DEPTH, Outcome, judge
 
 _FORMAT: Final = 1
@@ -70,6 +70,7 @@ def ask(
     *,
     splits: Mapping[Split, Sequence[str]],
     index_version: str,
+    library: str,
     weights: Mapping[str, float] = MappingProxyType({}),
     legs: Sequence[str] = tuple(LEGS),
     on_query: Callable[[], None] = lambda: None,
@@ -83,6 +84,7 @@ def ask(
         splits: names of the videos of each split: a query searches its own half only, so neither
             half's labels depend on the other's videos.
         index_version: that is searched.
+        library: that the videos are of, for the record.
         weights: "text", "vision", "tags", "person" → 0–1, for the leg `all`.
         legs: which of `LEGS`.
         on_query: told after each answer.
@@ -101,7 +103,7 @@ def ask(
             found = client.search(query.text, video_id=scope, page_size=str(DEPTH), **parameters)
             answers[leg][query.id] = _judged(query, found, names)
             on_query()
-    return Run(index_version=index_version, library=library_digest(), weights=weights, legs=answers)
+    return Run(index_version=index_version, library=library, weights=weights, legs=answers)
 
 
 def label_of(query: Query) -> str:

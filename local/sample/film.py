@@ -70,6 +70,8 @@ def write_film(path: Path, film: Film) -> Path:
         )
         video.width, video.height = film.width_px, film.takes[0].canvas.shape[0]
         video.pix_fmt = "yuv420p"
+        # With several threads the encoder's choices depend on their timing.
+        video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
         tracks = {name: _subtitle_stream(container, name) for name in film.subtitles}
         _mux_audio(container, audio, [take.duration_ms for take in film.takes])
