@@ -39,6 +39,7 @@ _EXPECTED = (
     RuntimeError,
     OSError,
 )
+_LOG_WIDTH = 140
 _WEIGHTS = ("text", "vision", "tags", "person")
 _TITLES: Mapping[Split, str] = {"dev": "Development half", "test": "Held-out half"}
 
@@ -54,7 +55,10 @@ class _Against:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the evaluation; returns the exit status."""
     options = _parser().parse_args(arguments)
-    console = Console(width=options.width)
+    console = Console()
+    if not console.is_terminal:
+        # A log has room.
+        console = Console(width=_LOG_WIDTH)
     try:
         with interruptible():
             return _evaluate(options, console)
@@ -106,7 +110,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--gate", type=Path, metavar="FILE", help="fail if worse than a saved run")
     parser.add_argument("--save", type=Path, metavar="FILE", help="where to save the run as well")
-    parser.add_argument("--width", type=int, help="of the tables, in characters")
     return parser
 
 
@@ -228,6 +231,7 @@ def _index(client: Client, directory: Path, version: str, bars: Progress) -> dic
 
 def _report(console: Console, chosen: Sequence[Query], run: Run, *, show_held_out: bool) -> None:
     console.print(f"\nIndex version {run.name}, library {run.library}\n", highlight=False)
+    report.legend(console)
     for split, half in _halves(chosen):
         if split == "dev" or show_held_out:
             report.misses(console, f"{_TITLES[split]}: not as labelled", half, run)

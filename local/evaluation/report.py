@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -14,37 +17,50 @@ from local.evaluation.metrics import parts, value
 from local.evaluation.runs import ALL, Run
 from local.evaluation.significance import ALPHA, interval
 
-_COLUMNS = (
-    "recall@1",
-    "recall@5",
-    "recall@10",
-    "MRR",
-    "recall@1 IoU 0.5",
-    "mean IoU",
-    "covered@10",
-    "nothing precision",
-    "nothing recall",
+#: Measures by the head of their column, narrow enough for a terminal of 80 characters.
+_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "R@1": "recall@1",
+        "R@5": "recall@5",
+        "R@10": "recall@10",
+        "MRR": "MRR",
+        "R@1½": "recall@1 IoU 0.5",
+        "mIoU": "mean IoU",
+        "cov": "covered@10",
+        "∅ P": "nothing precision",
+        "∅ R": "nothing recall",
+    }
 )
-#: Measures whose interval is worth the room.
-_WITH_INTERVAL = ("recall@5", "MRR", "nothing precision")
+#: Measures whose 95 % interval is printed.
+_WITH_INTERVAL: Final = ("recall@1", "recall@5", "MRR", "nothing precision", "nothing recall")
 
 
 def summary(console: Console, title: str, queries: Sequence[Query], run: Run) -> None:
     """One half: by kind and language with every leg together, then leg by leg."""
-    table = _table(title, "queries")
+    table = _measures(title, "queries")
     for name, group in _groups(queries):
         _add_row(table, name, group, run, ALL)
     console.print(table)
-    legs = _table(f"{title}, leg by leg", "leg")
+    outcomes = [run.legs[ALL][query.id].outcome for query in queries]
+    bounds = {name: interval(parts(name, outcomes)) for name in _WITH_INTERVAL}
+    shown = [f"{name} {of[0]:.2f}–{of[1]:.2f}" for name, of in bounds.items() if of]
+    console.print(f"  95 % intervals: {', '.join(shown)}\n", style="dim", highlight=False)
+    legs = _measures(f"{title}, leg by leg", "leg")
     for leg in run.legs:
         for name, belongs in _LANGUAGES:
             _add_row(legs, f"{leg}, {name}", [q for q in queries if belongs(q)], run, leg)
     console.print(legs)
 
 
+def legend(console: Console) -> None:
+    """What the heads of the columns stand for."""
+    names = [f"{head}: {measure}" for head, measure in _COLUMNS.items() if head != measure]
+    console.print(f"{', '.join(names)}\n", style="dim", highlight=False)
+
+
 def misses(console: Console, title: str, queries: Sequence[Query], run: Run) -> None:
     """The queries that do not get their moment first, and what they get instead."""
-    table = Table(title=title, title_justify="left")
+    table = _table(title)
     for column in ("id", "query", "found at", "first hit", "labelled"):
         table.add_column(column, overflow="fold")
     for query in queries:
@@ -66,9 +82,11 @@ def comparison(
     console: Console, title: str, names: tuple[str, str], rows: Sequence[Difference]
 ) -> None:
     """Two runs, measure by measure."""
-    table = Table(title=title, title_justify="left")
-    for column in ("measure", f"A: {names[0]}", f"B: {names[1]}", "B - A", "differing", "p", ""):
-        table.add_column(column, overflow="fold")
+    table = _table(f"{title}\n  A: {names[0]}\n  B: {names[1]}")
+    table.add_column("measure")
+    for column in ("A", "B", "B - A", "differing", "p"):
+        table.add_column(column, justify="right")
+    table.add_column("")
     for row in rows:
         change = (row.after or 0.0) - (row.before or 0.0)
         said = "not shown" if row.verdict == "not shown" else f"significantly {row.verdict}"
@@ -83,7 +101,9 @@ def comparison(
         )
     console.print(table)
     console.print(
-        f"Paired randomisation test over queries, two-sided, α = {ALPHA}, fixed seed.", style="dim"
+        f"  Paired randomisation test over queries, two-sided, α = {ALPHA}, fixed seed.\n",
+        style="dim",
+        highlight=False,
     )
 
 
@@ -102,26 +122,31 @@ def _groups(queries: Sequence[Query]) -> Iterator[tuple[str, list[Query]]]:
             yield f"{kind}, {language}", group
 
 
-def _table(title: str, first: str) -> Table:
-    table = Table(title=title, title_justify="left")
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+
+
+def _measures(title: str, first: str) -> Table:
+    table = _table(title)
     table.add_column(first, no_wrap=True)
     table.add_column("n", justify="right")
     for column in _COLUMNS:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
 def _add_row(table: Table, name: str, queries: Sequence[Query], run: Run, leg: str) -> None:
     outcomes = [run.legs[leg][query.id].outcome for query in queries]
-    if not outcomes:
-        return
-    cells = []
-    for measure in _COLUMNS:
-        of = parts(measure, outcomes)
-        cell = _number(value(of))
-        bounds = interval(of) if measure in _WITH_INTERVAL else None
-        cells.append(f"{cell} [{bounds[0]:.2f}–{bounds[1]:.2f}]" if bounds else cell)
-    table.add_row(name, str(len(outcomes)), *(escape(cell) for cell in cells))
+    if outcomes:
+        values = [value(parts(measure, outcomes)) for measure in _COLUMNS.values()]
+        table.add_row(name, str(len(outcomes)), *(_number(each) for each in values))
 
 
 def _number(number: float | None) -> str:

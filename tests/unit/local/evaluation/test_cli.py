@@ -42,6 +42,6 @@ def test_what_cannot_work_is_said_before_anything_starts(
 ) -> None:
     """A usage error exits with 2 and says what is missing; no cloud is started for it."""
     monkeypatch.chdir(tmp_path)
-    assert main([*arguments, "--state", str(tmp_path / "state"), "--width", "200"]) == 2
+    assert main([*arguments, "--state", str(tmp_path / "state")]) == 2
     assert message in capsys.readouterr().out
     assert not (tmp_path / "state").exists()
