@@ -15,6 +15,9 @@ from av.subtitles.stream import SubtitleStream
 
 SAMPLE_RATE_HZ = 44_100
 _MS = Fraction(1, 1000)
+#: With several threads, or with macroblock-tree rate control, one film was encoded in different
+#: ways (seen with the x264 in PyAV 18.1's wheel).
+_PICTURE_OPTIONS = {"preset": "veryfast", "crf": "23", "x264-params": "mbtree=0"}
 
 #: mov_text takes its default style from an ASS header; the FFmpeg encoder insists on one.
 _SUBTITLE_STYLE = (
@@ -66,11 +69,10 @@ def write_film(path: Path, film: Film) -> Path:
     partial = path.with_suffix(".partial.mp4")
     with av.open(str(partial), "w", options={"movflags": "+faststart"}) as container:
         video = container.add_stream(
-            "libx264", rate=film.frames_per_second, options={"preset": "veryfast", "crf": "23"}
+            "libx264", rate=film.frames_per_second, options=_PICTURE_OPTIONS
         )
         video.width, video.height = film.width_px, film.takes[0].canvas.shape[0]
         video.pix_fmt = "yuv420p"
-        # With several threads the encoder's choices depend on their timing.
         video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
         tracks = {name: _subtitle_stream(container, name) for name in film.subtitles}
