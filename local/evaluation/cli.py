@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from local.cli import UsageError, add_models, add_state, interruptible, model_choice
+from local.cli import UsageError, interruptible, model_choice
 from local.client import ApiError, Client, Endpoints, sign_in
 from local.cloud import started
 from local.evaluation import compare, report
@@ -27,6 +26,7 @@ from local.evaluation.labels import (
     videos,
 )
 from local.evaluation.library import ids_by_title, index_library, searched_version
+from local.evaluation.options import parser
 from local.evaluation.runs import ALL, LEGS, Run, RunFileError, ask, load, save
 
 _EMAIL, _PASSWORD = "evaluation@example.com", "an evaluation password"
@@ -40,21 +40,12 @@ _EXPECTED = (
     OSError,
 )
 _LOG_WIDTH = 140
-_WEIGHTS = ("text", "vision", "tags", "person")
 _TITLES: Mapping[Split, str] = {"dev": "Development half", "test": "Held-out half"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Against:
-    """Another run: a saved one, or other weights on the same index."""
-
-    file: Path | None = None
-    weights: Mapping[str, float] | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the evaluation; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     console = Console()
     if not console.is_terminal:
         # A log has room.
@@ -68,69 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _EXPECTED as error:
         console.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m local.evaluation",
-        description="Ask labelled queries through the public API and measure the answers.",
-        epilog="Exit status: 1 if --gate finds the held-out half significantly worse, 2 on error.",
-    )
-    add_state(parser)
-    add_models(parser)
-    parser.add_argument(
-        "--url", help="of a deployment's API, without /v1, instead of a local cloud"
-    )
-    parser.add_argument("--token", help="an ID token for --url; the library is uploaded if missing")
-    parser.add_argument(
-        "--queries",
-        type=Path,
-        metavar="FILE",
-        help="your own labels, of videos that the account holds under these titles (see "
-        "docs/evaluation.md)",
-    )
-    parser.add_argument(
-        "--split", choices=(*SPLITS, "all"), default="all", help="which half to ask"
-    )
-    parser.add_argument(
-        "--show-held-out",
-        action="store_true",
-        help="list the held-out queries that fail; whoever tunes by them has no held-out half left",
-    )
-    parser.add_argument(
-        "--weights", type=weights_argument, default={}, metavar="text:0.6,vision:0.2,…"
-    )
-    parser.add_argument(
-        "--against",
-        type=_against_argument,
-        action="append",
-        default=[],
-        metavar="FILE|weights=text:0.6,…",
-        help="compare with a saved run, or with other weights; may be repeated",
-    )
-    parser.add_argument("--gate", type=Path, metavar="FILE", help="fail if worse than a saved run")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="where to save the run as well")
-    return parser
-
-
-def weights_argument(value: str) -> dict[str, float]:
-    """`text:0.6,vision:0.2` → weights; those not named are 0, except person, which stays."""
-    weights = dict.fromkeys(("text", "vision", "tags"), 0.0)
-    for item in value.split(","):
-        name, _, number = item.partition(":")
-        try:
-            weights[name.strip()] = float(number)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{item!r} is not NAME:NUMBER") from None
-        if name.strip() not in _WEIGHTS or not 0 <= weights[name.strip()] <= 1:
-            raise argparse.ArgumentTypeError(f"{item!r}: {', '.join(_WEIGHTS)}, each from 0 to 1")
-    return weights
-
-
-def _against_argument(value: str) -> _Against:
-    if value.startswith("weights="):
-        return _Against(weights=weights_argument(value.removeprefix("weights=")))
-    return _Against(file=Path(value))
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> int:

@@ -75,7 +75,8 @@ def misses(console: Console, title: str, queries: Sequence[Query], run: Run) -> 
                 _span(answer.first) if answer.first else "nothing found",
                 ", ".join(_span(moment) for moment in query.moments) or "nothing",
             )
-    console.print(table)
+    if table.row_count:
+        console.print(table)
 
 
 def comparison(

@@ -171,7 +171,10 @@ def _answer(data: Mapping[str, Any]) -> Answer:
 def _judged(query: Query, found: Mapping[str, Any], names: Mapping[str, str]) -> Answer:
     hits = [
         Moment(
-            video=names[hit["video_id"]], start_ms=int(hit["start_ms"]), end_ms=int(hit["end_ms"])
+            # A video out of scope is a wrong hit like any other.
+            video=names.get(hit["video_id"], hit["video_id"]),
+            start_ms=int(hit["start_ms"]),
+            end_ms=int(hit["end_ms"]),
         )
         for hit in found["hits"]
     ]

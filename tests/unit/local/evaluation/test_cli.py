@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.evaluation.cli import main, weights_argument
+from local.evaluation.cli import main
+from local.evaluation.options import weights_argument
 
 
 def test_weights_that_are_not_named_are_zero() -> None:
