@@ -24,7 +24,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
-        models models-pin bench-decode bench-search bench-models clean
+        models models-pin eval bench-decode bench-search bench-models clean
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,10 @@ models-pin: $(MODEL_STAMP) ## Fill in the revisions and hashes that nobody has p
 
 openapi: $(STAMP) ## Write functions/api/openapi.json from the code
 	$(BIN)/python -m local.openapi
+
+eval: $(RUN_STAMP) ## Search quality on labelled moments: EVAL="--against … --gate …"
+	@$(BIN)/python -m local.evaluation --state $(STATE) --profile $(PROFILE) \
+	  $(if $(filter offline,$(PROFILE)),--against local/evaluation/baseline.json) $(EVAL)
 
 bench-decode: $(TEST_STAMP) ## One decode pass against PySceneDetect and seeking
 	$(BIN)/python -m tests.benchmarks.bench_decode $(BENCH)

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=options.json)
     command: Callable[[argparse.Namespace, Console], tuple[Any, int]] = options.command
     try:
-        with _interruptible():
+        with interruptible():
             result, status = command(options, console)
     except KeyboardInterrupt:
         console.print("\nStopped.")
@@ -71,12 +71,7 @@ def _message(error: Exception) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
-        "--state",
-        type=Path,
-        default=_DEFAULT_STATE,
-        help="directory that holds all state; may be deleted (default: %(default)s)",
-    )
+    add_state(shared)
     shared.add_argument(
         "--json", action="store_true", help="one JSON object on standard output, words on stderr"
     )
@@ -86,16 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     models = argparse.ArgumentParser(add_help=False)
-    models.add_argument(
-        "--profile",
-        choices=("offline", "cpu", "gpu"),
-        default="offline",
-        help="which models to work with; cpu and gpu need `make models PROFILE=…` first "
-        "(default: %(default)s)",
-    )
-    models.add_argument(
-        "--models", type=Path, help="where they are (default: models in the state directory)"
-    )
+    add_models(models)
 
     parser = argparse.ArgumentParser(
         prog="python -m local", description="Heimdex on this machine, without a cloud account."
@@ -136,6 +122,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_state(parser: argparse.ArgumentParser) -> None:
+    """`--state`: where everything is kept."""
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=_DEFAULT_STATE,
+        help="directory that holds all state; may be deleted (default: %(default)s)",
+    )
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """`--profile` and `--models`: what the local cloud works with."""
+    parser.add_argument(
+        "--profile",
+        choices=("offline", "cpu", "gpu"),
+        default="offline",
+        help="which models to work with; cpu and gpu need `make models PROFILE=…` first "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--models", type=Path, help="where they are (default: models in the state directory)"
+    )
+
+
 def _add_subtitles(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subtitles",
@@ -173,7 +183,7 @@ def _up(options: argparse.Namespace, console: Console) -> tuple[None, int]:
         cloud = Cloud(
             options.state / "cloud",
             port=options.port,
-            models=_models(options),
+            models=model_choice(options),
             on_step=lambda step: status.update(f"starting the local cloud: {step}"),
         )
         cloud.start()
@@ -213,14 +223,19 @@ def _demo(options: argparse.Namespace, console: Console) -> tuple[dict[str, Any]
             video=options.video,
             subtitles=options.subtitles,
             queries=options.query,
-            models=_models(options),
+            models=model_choice(options),
         ),
         console,
     )
     return result, 0 if all_found else 1
 
 
-def _models(options: argparse.Namespace) -> ModelChoice:
+def model_choice(options: argparse.Namespace) -> ModelChoice:
+    """What `--profile` and `--models` ask for.
+
+    Raises:
+        UsageError: the models are not there.
+    """
     if options.profile == "offline":
         return ModelChoice()
     directory = options.models or options.state / "models"
@@ -284,7 +299,7 @@ def _address(options: argparse.Namespace) -> CloudAddress:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """SIGTERM and SIGINT end a command the way Ctrl-C does: everything it started is stopped.
 
     SIGINT too, for a shell starts what it runs in the background with that signal ignored.

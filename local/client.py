@@ -118,21 +118,21 @@ class Client:
         """State of the video and progress of each stage."""
         return self._call("GET", f"/videos/{video_id}/status")
 
+    def videos(self) -> list[dict[str, Any]]:
+        """All videos, newest first."""
+        return self._all("/videos", "videos")
+
     def scenes(self, video_id: str) -> list[dict[str, Any]]:
         """All scenes of a video, by time."""
-        scenes: list[dict[str, Any]] = []
-        token = ""
-        while True:
-            page = self._call(
-                "GET", f"/videos/{video_id}/scenes", params={"page_token": token} if token else {}
-            )
-            scenes += page["scenes"]
-            token = page.get("next_page_token") or ""
-            if not token:
-                return scenes
+        return self._all(f"/videos/{video_id}/scenes", "scenes")
 
-    def search(self, query: str, **parameters: str) -> dict[str, Any]:
-        """Ranked, explained hits."""
+    def search(self, query: str, **parameters: str | Sequence[str]) -> dict[str, Any]:
+        """Ranked, explained hits.
+
+        Args:
+            query: as typed.
+            parameters: of the search; a sequence is repeated, e.g. `video_id`.
+        """
         return self._call("GET", "/search", params={"q": query, **parameters})
 
     def preview(self, scene_id: str) -> dict[str, Any]:
@@ -142,6 +142,17 @@ class Client:
     def delete(self, video_id: str) -> None:
         """Delete the video."""
         self._call("DELETE", f"/videos/{video_id}")
+
+    def _all(self, path: str, items: str) -> list[dict[str, Any]]:
+        """The items of every page of a list."""
+        found: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            page = self._call("GET", path, params={"page_token": token} if token else {})
+            found += page[items]
+            token = page.get("next_page_token") or ""
+            if not token:
+                return found
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         headers = {"Idempotency-Key": str(uuid4())} if method == "POST" else {}

@@ -1,0 +1,1 @@
+"""How well search finds labelled moments, measured through the public API."""
