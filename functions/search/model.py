@@ -110,6 +110,7 @@ class Evidence:
     scene_id: UUID
     video_id: UUID
     start_ms: int
+    end_ms: int
     #: Inner product of unit vectors.
     text_cosine: float | None
     #: The best frame's, and its time.

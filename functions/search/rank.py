@@ -115,7 +115,7 @@ def rank(judge: Judge, candidates: Sequence[Evidence]) -> list[Ranked]:
     hits = [
         _ranked(each, ranks, place, each.tier) for place, each in enumerate(scored) if each.tier
     ]
-    return sorted(hits, key=_order)
+    return sorted(hits, key=order)
 
 
 def _score(judge: Judge, weights: Weights, evidence: Evidence) -> _Scored:
@@ -252,6 +252,7 @@ def _ranked(
     )
 
 
-def _order(hit: Ranked) -> tuple[float, UUID, int, UUID]:
+def order(hit: Ranked) -> tuple[float, UUID, int, UUID]:
+    """The key that sorts hits: best first, equal ones by video and time."""
     evidence = hit.evidence
     return (-hit.score, evidence.video_id, evidence.start_ms, evidence.scene_id)

@@ -172,9 +172,9 @@ def recall(
 def evidence() -> TextClause:
     """Every leg's raw finding for each of `scene_ids`; none is missing because a leg's k cut it."""
     return text(f"""
-        SELECT s.id, s.video_id, s.start_ms, t.distance, f.distance, f.time_ms, l.product,
-               w.spoken, w.shown, g.tags, p.people
-        FROM (SELECT id, video_id, start_ms FROM scenes
+        SELECT s.id, s.video_id, s.start_ms, s.end_ms, t.distance, f.distance, f.time_ms,
+               l.product, w.spoken, w.shown, g.tags, p.people
+        FROM (SELECT id, video_id, start_ms, end_ms FROM scenes
               WHERE {TENANT} AND {_VERSION} AND id = {_IDS}) AS s
         JOIN (SELECT id FROM videos WHERE {TENANT} AND deleted_at IS NULL) AS v
              ON v.id = s.video_id
