@@ -21,7 +21,7 @@ SCENE = Evidence(
     scene_id=UUID(int=1),
     video_id=UUID(int=1),
     start_ms=0,
-    end_ms=1_000,
+    end_ms=10_000,
     text_cosine=0.0,
     frame_cosine=0.0,
     frame_ms=0,
