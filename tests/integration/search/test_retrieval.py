@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from common.database import Database
+from common.errors import NotFoundError
 from functions.search import sql
 from functions.search.model import Leg, Scope
 from functions.search.retrieval import Retrieval, contains
@@ -44,7 +46,17 @@ def without_tenant_predicate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         statement.cache_clear()
 
 
-def _everything(rows: Retrieval, person: UUID) -> tuple[set[UUID], int, set[str]]:
+def _is_there(rows: Retrieval, scene: UUID) -> bool:
+    try:
+        rows.example(scene)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _everything(
+    rows: Retrieval, person: UUID, examples: frozenset[UUID]
+) -> tuple[set[UUID], int, set[str]]:
     """All scenes, counts and names that any statement gives."""
     asked = asked_of(people=(person,))
     coded = asked_of(people=(person,), widths={"dense": 100, "vision": 100})
@@ -52,6 +64,16 @@ def _everything(rows: Retrieval, person: UUID) -> tuple[set[UUID], int, set[str]
     scenes = {scene for found in candidates for scene in found}
     scenes.update(each.scene_id for each in rows.evidence(asked, sorted(scenes)))
     scenes.update(rows.scenes_with(["train leaves", "platform"], Scope()))
+    everything = Scope(
+        created_from=datetime(2000, 1, 1, tzinfo=UTC),
+        max_duration_ms=10**12,
+        has_speech=True,
+        person_ids=(person,),
+        person_match="any",
+    )
+    narrowed = rows.candidates(asked_of(scope=everything, widths={"dense": 100, "vision": 100}))
+    scenes.update(scene for found in narrowed.values() for scene in found)
+    scenes.update(scene for scene in examples if _is_there(rows, scene))
     scenes.update(rows.moments(sorted(scenes)))
     counted = sum(rows.frequencies(["train", "기차", "exit", "leav"]).values())
     return scenes, counted + rows.library().scenes, {person.name for person in rows.people()}
@@ -74,9 +96,10 @@ def test_row_level_security_alone_hides_other_tenants(library: Library) -> None:
         person=person,
         scene=library.scenes["Trip"][0],
     )
+    examples = library.foreign.union(*library.scenes.values())
     with library.api.tenant(library.user_id) as tx:
         rows = Retrieval(tx, user_id=library.user_id, index_version=VERSION)
-        scenes, counted, names = _everything(rows, person)
+        scenes, counted, names = _everything(rows, person, examples)
         own = {scene for scenes in library.scenes.values() for scene in scenes}
         assert scenes == own
         assert (counted, names) == (12 + 1 + 1 + 1 + 1, {"민지"})
@@ -85,12 +108,12 @@ def test_row_level_security_alone_hides_other_tenants(library: Library) -> None:
         assert rows.moments(foreign) == {}
     with library.api.tenant(library.other_id) as tx:
         rows = Retrieval(tx, user_id=library.other_id, index_version=VERSION)
-        scenes, _, names = _everything(rows, person)
+        scenes, _, names = _everything(rows, person, examples)
         assert scenes == library.foreign
         assert names == set()
     with library.api.tenant(uuid4()) as tx:
         rows = Retrieval(tx, user_id=library.user_id, index_version=VERSION)
-        assert _everything(rows, person) == (set(), 0, set())
+        assert _everything(rows, person, examples) == (set(), 0, set())
 
 
 def test_another_tenant_finds_only_its_own(shared_library: Library) -> None:
