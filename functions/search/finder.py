@@ -20,7 +20,16 @@ from functions.search.grouping import Group, grouped
 from functions.search.importance import importance, term_shares
 from functions.search.legs import Abstention, abstentions, named_in
 from functions.search.merge import MergedHit, merge
-from functions.search.model import LEGS, Leg, ParsedQuery, Place, Ranked, Request, Weights
+from functions.search.model import (
+    LEGS,
+    Leg,
+    ParsedQuery,
+    Place,
+    QueryWord,
+    Ranked,
+    Request,
+    Weights,
+)
 from functions.search.moment import Moment
 from functions.search.query import parse
 from functions.search.rank import Judge, order, rank
@@ -146,7 +155,7 @@ class Finder:
             weights=request.weights,
             importance=shares,
             pictured=named_in(query.words, encoded.pictured),
-            tagged=frozenset(word for word in query.words if self.models.tags.read(word.text)),
+            tagged=_tagged(self.models, query, encoded),
             tags=dict(encoded.tags),
             sparse=dict(encoded.sparse),
             text_calibration=of_text_model(self.models.text.name),
@@ -216,6 +225,18 @@ def widths(models: QueryEncoders, scenes: int) -> dict[Leg, int]:
         if scenes > EXACT_SCENES[leg]
     }
     return {leg: width for leg, width in reach.items() if width is not None}
+
+
+def _tagged(
+    models: QueryEncoders, query: ParsedQuery, encoded: EncodedQuery
+) -> dict[QueryWord, frozenset[str]]:
+    """The words of a query that name tags it asks for, and which."""
+    asked = {tag for tag, _ in encoded.tags}
+    named = {
+        word: asked.intersection(each.tag for each in models.tags.read(word.text))
+        for word in query.words
+    }
+    return {word: frozenset(tags) for word, tags in named.items() if tags}
 
 
 def _proposed(rows: Retrieval, asked: Asked) -> list[UUID]:

@@ -83,13 +83,18 @@ def clean(text: str) -> str:
 def _content_words(text: str) -> list[QueryWord]:
     """The words that carry meaning, in order."""
     content = [token for token in tokens(text) if not _is_stop_word(token)]
-    asked = [token for token in content if token.text not in ASKING_WORDS] or content
+    asked = [token for token in content if not _is_asking(token)] or content
     return [_word(token) for token in asked if query_terms(token)]
 
 
 def _is_stop_word(token: Token) -> bool:
     plain = token.text.replace("'", "")
     return plain in STOP_WORDS or token.text.split("'")[0] in STOP_WORDS
+
+
+def _is_asking(token: Token) -> bool:
+    plain = without_particle(token.text) if token.script == "hangul" else token.text
+    return token.text in ASKING_WORDS or plain in ASKING_WORDS
 
 
 def _word(token: Token) -> QueryWord:

@@ -55,9 +55,10 @@ class Judge:
     weights: Weights
     #: Share of each of the query's words; they sum to 1.
     importance: tuple[float, ...]
-    #: Words that the image model goes by, and that name tags.
+    #: Words that the image model goes by.
     pictured: frozenset[QueryWord]
-    tagged: frozenset[QueryWord]
+    #: Words that name tags, and which.
+    tagged: Mapping[QueryWord, frozenset[str]]
     #: Share of each tag asked for.
     tags: Mapping[str, float]
     #: Weight of each token asked for.
@@ -76,7 +77,7 @@ class Judge:
         knows = {
             "text": float(any(leg in TEXT_LEGS for leg in self.legs)),
             "vision": self._known("vision", self.pictured),
-            "tags": self._known("tags", self.tagged),
+            "tags": self._known("tags", frozenset(self.tagged)),
         }
         person = self.weights.person if "people" in self.legs else 0.0
         return share_out(self.weights, knows, person=person)
@@ -176,7 +177,9 @@ def _score(judge: Judge, weights: Weights, evidence: Evidence) -> _Scored:
         scores=scores,
         found=found,
         fused=fuse(weights, scores),
-        tier=tier(words=_explained(judge, scores, found), meaning=scores.get("dense", 0.0)),
+        tier=tier(
+            words=_explained(judge, evidence, scores, found), meaning=scores.get("dense", 0.0)
+        ),
     )
 
 
@@ -250,11 +253,16 @@ def _found(
     found["screen"] = _among(words, evidence.screen_terms)
     if interpolate(_VISIBLE, scores.get("vision", 0.0)):
         found["vision"] = tuple(word for word in words if word in judge.pictured)
-    if interpolate(_VISIBLE, scores.get("tags", 0.0)):
-        found["tags"] = tuple(word for word in words if word in judge.tagged)
+    found["tags"] = tuple(word for word in words if _shown_by_tags(judge, evidence, word))
     if scores.get("people", 0.0):
         found["people"] = tuple(word for word in words if word in judge.query.name_words)
     return {leg: each for leg, each in found.items() if leg in scores and each}
+
+
+def _shown_by_tags(judge: Judge, evidence: Evidence, word: QueryWord) -> float:
+    """How surely a word's own tag is there: half of "pink at night" is not evidence of pink."""
+    scores = [evidence.tags.get(tag, 0.0) for tag in judge.tagged.get(word, ())]
+    return interpolate(_VISIBLE, max(scores, default=0.0))
 
 
 def _among(words: Sequence[QueryWord], terms: frozenset[str]) -> tuple[QueryWord, ...]:
@@ -262,18 +270,22 @@ def _among(words: Sequence[QueryWord], terms: frozenset[str]) -> tuple[QueryWord
 
 
 def _explained(
-    judge: Judge, scores: Mapping[Leg, float], found: Mapping[Leg, tuple[QueryWord, ...]]
+    judge: Judge,
+    evidence: Evidence,
+    scores: Mapping[Leg, float],
+    found: Mapping[Leg, tuple[QueryWord, ...]],
 ) -> float:
     """The share of the query's words that the scene explains by any leg, 0–1."""
-    sure: dict[Leg, float] = {
-        "lexical": 1.0,
-        "screen": 1.0,
-        "vision": interpolate(_VISIBLE, scores.get("vision", 0.0)),
-        "tags": interpolate(_VISIBLE, scores.get("tags", 0.0)),
-        "people": 1.0,
-    }
+    visible = interpolate(_VISIBLE, scores.get("vision", 0.0))
     explained = 0.0
     for word, share in zip(judge.query.words, judge.importance, strict=True):
+        sure: dict[Leg, float] = {
+            "lexical": 1.0,
+            "screen": 1.0,
+            "vision": visible,
+            "tags": _shown_by_tags(judge, evidence, word),
+            "people": 1.0,
+        }
         legs = [sure[leg] for leg, words in found.items() if word in words]
         explained += share * max(legs, default=0.0)
     anchored = bool(judge.query.phrases) or scores.get("people", 0.0) > 0

@@ -49,7 +49,7 @@ def _judge(
         weights=weights or Weights(),
         importance=importance(query.words, {}, scenes=10),
         pictured=known,
-        tagged=known,
+        tagged={word: frozenset({word.text}) for word in known},
         tags=dict.fromkeys(pictured, 1 / max(len(pictured), 1)),
         sparse={},
         text_calibration=of_text_model("all-MiniLM-L6-v2"),
@@ -211,3 +211,12 @@ def test_a_korean_word_needs_half_of_its_syllable_pairs() -> None:
     judge = _judge("자동차", legs=("lexical",))
     assert rank(judge, [replace(SCENE, spoken_terms=frozenset({"관차"}))]) == []
     assert rank(judge, [replace(SCENE, spoken_terms=frozenset({"자동", "동차"}))])
+
+
+def test_a_tag_that_is_absent_is_not_found() -> None:
+    """Of "pink night" a night without pink explains half; it does not claim to show pink."""
+    judge = _judge("pink night", pictured=("pink", "night"))
+    (half,) = rank(judge, [replace(SCENE, tags={"night": 0.9, "pink": 0.05})])
+    assert [word.text for word in half.found["tags"]] == ["night"]
+    (hit,) = rank(judge, [replace(SCENE, tags={"night": 0.9, "pink": 0.8})])
+    assert [word.text for word in hit.found["tags"]] == ["pink", "night"]
