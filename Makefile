@@ -24,7 +24,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
-        models models-pin eval bench-decode bench-search bench-models clean
+        models models-pin calibrate eval bench-decode bench-search bench-models clean
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ models: $(MODEL_STAMP) ## Fetch the models, verified: PROFILE=cpu|gpu DIR=.heimd
 models-pin: $(MODEL_STAMP) ## Fill in the revisions and hashes that nobody has pinned: PROFILE=cpu|gpu
 	@$(BIN)/python -m gpu_jobs.models --profile $(FETCHED) --dir "$(DIR)" --pin
 	@$(BIN)/python -m gpu_jobs.models --table > docs/models.md
+
+calibrate: $(RUN_STAMP) ## Fit what a text model's cosines mean: PROFILE=offline|cpu|gpu DIR=.heimdex/models
+	@$(BIN)/python -m local.calibration --profile $(PROFILE) --models "$(DIR)"
 
 openapi: $(STAMP) ## Write functions/api/openapi.json from the code
 	$(BIN)/python -m local.openapi

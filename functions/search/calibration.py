@@ -1,28 +1,56 @@
 """From a model's raw cosine to 0–1, one curve per model.
 
 Cosines of different models are never compared: what 0.4 means depends on the model that made it.
+`calibrations.json` beside this file holds what was measured; `local.calibration` says how.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from common.errors import ConfigError
 
 Knots = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextCalibration:
-    """What a text model's cosines mean."""
+    """What a text model's cosines mean.
 
-    #: (cosine, score), both rising.
+    Raises:
+        ValueError: knots are too few, out of order, or out of range.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    #: (cosine, score); cosines rise, scores do not fall.
     curve: Knots
     #: (cosine, log10 of the share of unrelated pairs that reach it), or () if not measured.
     chance: Knots = ()
+    #: Taken from elsewhere rather than fitted to our pairs, as the note says.
+    provisional: bool = False
+    note: str = ""
+    #: SHA-256 of the pairs and of the method it was fitted with; empty if provisional.
+    version: Mapping[str, str] = field(default_factory=dict)
+    #: How many pairs, and percentiles of the cosines of right and of unrelated ones.
+    pairs: int = 0
+    measured: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self.curve, rising=True, lowest=0.0, highest=1.0)
+        if self.chance:
+            _check(self.chance, rising=False, lowest=-math.inf, highest=0.0)
+        if not self.provisional and set(self.version) != {"pairs", "method"}:
+            raise ValueError("what is fitted has a version of pairs and method")
 
     def score(self, cosine: float, *, compared: int) -> float:
         """How well a scene answers the query, 0–1.
@@ -48,41 +76,20 @@ MAX_BY_CHANCE: Final = 0.15
 #: What is left of such a score: it still orders, but makes no hit.
 NO_EVIDENCE: Final = 0.3
 
-#: Measured on 150 pairs of a short query and a subtitle line that answers it in other words, and
-#: their 22 350 cross pairs. Right pairs: p10 0.25, median 0.39, p90 0.54. Unrelated: median 0.06,
-#: p95 0.21, p99 0.29, p99.9 0.40.
-_MINILM: Final = TextCalibration(
-    curve=(
-        (0.15, 0.0),
-        (0.20, 0.10),
-        (0.25, 0.25),
-        (0.30, 0.45),
-        (0.40, 0.55),
-        (0.45, 0.62),
-        (0.50, 0.75),
-        (0.65, 1.0),
-    ),
-    chance=(
-        (0.15, -0.88),
-        (0.20, -1.26),
-        (0.25, -1.64),
-        (0.30, -2.08),
-        (0.35, -2.55),
-        (0.40, -3.03),
-        (0.45, -3.35),
-        (0.50, -3.66),
-        (0.55, -4.40),
-        (0.65, -5.50),
-    ),
-)
-#: Provisional, from published similarity ranges of BGE-M3 (unrelated sentences around 0.35–0.45,
-#: paraphrases above 0.6: FlagOpen/FlagEmbedding, FAQ "similarity score"); no weights were at hand.
-_BGE_M3: Final = TextCalibration(
-    curve=((0.40, 0.0), (0.50, 0.30), (0.55, 0.45), (0.62, 0.60), (0.70, 0.80), (0.85, 1.0))
-)
-_BY_MODEL: Final[Mapping[str, TextCalibration]] = MappingProxyType(
-    {"all-MiniLM-L6-v2": _MINILM, "bge-m3": _BGE_M3}
-)
+#: Fitted by `make calibrate`; says of each model what it was measured on.
+CALIBRATIONS_PATH: Final = Path(__file__).with_name("calibrations.json")
+
+
+def read(path: Path = CALIBRATIONS_PATH) -> dict[str, TextCalibration]:
+    """The calibrations of a file, by the model's name.
+
+    Raises:
+        ConfigError: the file is missing or does not hold calibrations.
+    """
+    try:
+        return _FILE.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def of_text_model(name: str) -> TextCalibration:
@@ -114,3 +121,17 @@ def sparse_score(asked: Mapping[str, float], product: float) -> float:
     """
     own = sum(weight**2 for weight in asked.values())
     return min(product / own, 1.0) if own else 0.0
+
+
+def _check(knots: Knots, *, rising: bool, lowest: float, highest: float) -> None:
+    cosines, values = zip(*knots, strict=True) if len(knots) > 1 else ((), ())
+    if not cosines or any(before >= after for before, after in pairwise(cosines)):
+        raise ValueError(f"cosines of knots must rise, and be two at least: {knots}")
+    if any((before > after) if rising else (before < after) for before, after in pairwise(values)):
+        raise ValueError(f"values of knots must {'not fall' if rising else 'not rise'}: {knots}")
+    if not all(lowest <= value <= highest for value in values):
+        raise ValueError(f"values of knots must be from {lowest} to {highest}: {knots}")
+
+
+_FILE: Final = TypeAdapter(dict[str, TextCalibration])
+_BY_MODEL: Final[Mapping[str, TextCalibration]] = MappingProxyType(read())

@@ -13,7 +13,7 @@ from functions.search.calibration import of_text_model
 from functions.search.importance import importance
 from functions.search.model import LEGS, Evidence, Leg, ParsedQuery, Person, Weights
 from functions.search.query import parse
-from functions.search.rank import Judge, fuse, rank, tier
+from functions.search.rank import Judge, confirm, fuse, rank, tier
 
 UNIT = st.floats(min_value=0, max_value=1)
 MINJI = Person(person_id=UUID(int=1), name="민지")
@@ -69,6 +69,18 @@ def test_fusion_is_monotone_and_bounded(scores: dict[Leg, float], leg: Leg, bett
     before = fuse(Weights(), scores)
     after = fuse(Weights(), scores | {leg: max(scores[leg], better)})
     assert 0 <= before <= after <= 1
+
+
+@given(UNIT, UNIT, UNIT, UNIT)
+def test_confirmation_is_monotone_bounded_and_small(
+    fused: float, confirmed: float, better: float, surer: float
+) -> None:
+    """It never lowers a score or turns what is clearly better; without it nothing changes."""
+    before = confirm(fused, confirmed)
+    after = confirm(max(fused, better), max(confirmed, surer))
+    assert 0 <= before <= after + 1e-12 <= 1 + 1e-12
+    assert fused <= before <= fused + 0.05
+    assert confirm(fused, 0) == fused
 
 
 @given(UNIT, UNIT, UNIT, st.sets(st.sampled_from(["dense", "vision", "tags"]), min_size=1))
@@ -175,6 +187,24 @@ def test_strong_hits_come_first_and_scores_descend() -> None:
     hits = rank(judge, [possible, strong])
     assert [hit.tier for hit in hits] == ["strong", "possible"]
     assert hits[0].score >= 0.5 >= hits[1].score
+
+
+def test_of_near_equals_the_one_seen_in_two_ways_comes_first() -> None:
+    """What picture and tags both show goes before what is only said, at the same weight."""
+    judge = _judge("red night", pictured=("red", "night"), weights=Weights(vision=0.3, tags=0.2))
+    words = frozenset({"red", "night"})
+    said = replace(SCENE, spoken_terms=words, screen_terms=words, text_cosine=0.6)
+    shown = replace(
+        SCENE,
+        scene_id=UUID(int=2),
+        video_id=UUID(int=2),
+        frame_cosine=0.998,
+        tags={"red": 1.0, "night": 1.0},
+    )
+    assert [hit.evidence for hit in rank(judge, [said, shown])] == [shown, said]
+    # Said and written are one kind of evidence: both are text.
+    assert "vision" not in rank(judge, [said])[0].found
+    assert rank(judge, [said])[0].score == pytest.approx((1 + judge.effective_weights().text) / 2)
 
 
 def test_equal_hits_keep_one_order() -> None:
