@@ -140,6 +140,7 @@ def search_summary(query: str, answer: dict[str, Any]) -> dict[str, Any]:
             "matched_words": hit["matched_words"],
             "best_frame_ms": hit["best_frame_ms"],
             "why": hit["why"],
+            "sub_hits": hit["sub_hits"],
         }
         for hit in answer["hits"]
     ]
@@ -147,14 +148,19 @@ def search_summary(query: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_expected(moment: KnownMoment, answer: dict[str, Any]) -> bool:
-    """Whether the known moment comes first; for nonsense, whether nothing was found."""
+    """Whether the known moment comes first; for nonsense, whether nothing was found.
+
+    A moment may span several scenes: the best of them must be the known one.
+    """
     if moment.shot is None:
         return bool(answer["nothing_found"]) and not answer["hits"]
     if not answer["hits"]:
         return False
     start_ms, end_ms = span_ms(moment.shot)
     first = answer["hits"][0]
-    middle_ms = (first["start_ms"] + first["end_ms"]) / 2
+    scenes = (each for each in first["sub_hits"] if each["scene_id"] == first["scene_id"])
+    best = next(scenes, first)
+    middle_ms = (best["start_ms"] + best["end_ms"]) / 2
     return bool(start_ms <= middle_ms < end_ms)
 
 

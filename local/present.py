@@ -28,11 +28,19 @@ def search(console: Console, kind: str, query: str, answer: dict[str, Any]) -> N
     for hit in answer["hits"][:_SHOWN_HITS]:
         style = _TIER_STYLE.get(hit["tier"], "")
         console.print(
-            f"  {clock(hit['start_ms'])}–{clock(hit['end_ms'])}  "
-            f"[{style}]{hit['tier']:8}[/] {hit['score']:.2f}  {escape(hit['why']['en'])}"
+            f"  {_span(hit)}  [{style}]{hit['tier']:8}[/] {hit['score']:.2f}  "
+            f"{escape(hit['why']['en'])}"
         )
+        for scene in hit["sub_hits"]:
+            console.print(
+                f"    [dim]{_span(scene)}  {scene['score']:.2f}  {escape(scene['why']['en'])}[/]"
+            )
     left = len(answer["hits"]) - _SHOWN_HITS
     console.print(f"  [dim]and {left} more[/]\n" if left > 0 else "")
+
+
+def _span(hit: dict[str, Any]) -> str:
+    return f"{clock(hit['start_ms'])}–{clock(hit['end_ms'])}"
 
 
 def failure(console: Console, status: dict[str, Any]) -> None:

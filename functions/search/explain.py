@@ -12,8 +12,10 @@ from functions.search.moment import Moment, Shown, Spoken, SpokenSegment
 from functions.search.query import display
 
 _MAX_MATCHED_WORDS: Final = 50
-#: From this score on, the meaning of what is said is worth mentioning (see `rank.POSSIBLE`).
-_MEANING: Final = 0.45
+#: From these scores on, the meaning of what is said may be, and is, what was asked for (see
+#: `rank.POSSIBLE` and `rank.STRONG`).
+_NEAR: Final = 0.45
+_CLOSE: Final = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +61,13 @@ def best_frame_ms(hit: Ranked, moment: Moment, words: Sequence[MatchedWord]) -> 
 
 
 def why(hit: Ranked) -> Why:
-    """What speaks for the hit, the most telling first."""
+    """What speaks for the hit, the most telling first; for a possible one, also what is missing."""
     return _joined(_reasons(hit))
 
 
 def why_alike(hit: Ranked) -> Why:
     """What makes a scene like the one it is compared with, the most telling first."""
-    alike = [leg for leg in hit.legs if hit.legs[leg].score >= _MEANING]
+    alike = [leg for leg in hit.legs if hit.legs[leg].score >= _NEAR]
     strongest_first = sorted(alike, key=lambda leg: -hit.legs[leg].score)
     return _joined(_ALIKE[leg] for leg in strongest_first if leg in _ALIKE)
 
@@ -84,15 +86,21 @@ def _reasons(hit: Ranked) -> Iterator[Why]:
         yield Why(en=f"On screen: {written}.", ko=f"화면 글자: {written}.")
     if seen := _listed(hit, "vision") or _listed(hit, "tags"):
         yield Why(en=f"In the picture: {seen}.", ko=f"화면에 보이는 것: {seen}.")
-    if "dense" in hit.legs and hit.legs["dense"].score >= _MEANING:
-        yield Why(
-            en="What is said means something close to the query.",
-            ko="말한 내용이 검색어와 뜻이 가깝습니다.",
-        )
+    meaning = hit.legs["dense"].score if "dense" in hit.legs else 0.0
+    if meaning >= _CLOSE:
+        yield Why(en="What is said is close in meaning.", ko="검색어와 뜻이 가까운 말이 나옵니다.")
+    elif meaning >= _NEAR:
+        yield Why(en="What is said may be related.", ko="검색어와 관련 있을 수 있는 말이 나옵니다.")
+    elif hit.tier == "possible" and (missing := _quoted(hit.missing)):
+        yield Why(en=f"Not found here: {missing}.", ko=f"여기에서 찾지 못한 말: {missing}.")
 
 
 def _listed(hit: Ranked, leg: Leg) -> str:
-    return ", ".join(f"“{display(word)}”" for word in hit.found.get(leg, ()))
+    return _quoted(hit.found.get(leg, ()))
+
+
+def _quoted(words: Iterable[QueryWord]) -> str:
+    return ", ".join(f"“{display(word)}”" for word in words)
 
 
 def _terms(words: Iterable[QueryWord]) -> frozenset[str]:

@@ -178,3 +178,5 @@ class Ranked:
     legs: Mapping[Leg, LegScore]
     #: Words of the query found in the scene, per leg that found them.
     found: Mapping[Leg, tuple[QueryWord, ...]]
+    #: Words of the query that no leg found in the scene.
+    missing: tuple[QueryWord, ...] = ()

@@ -120,6 +120,7 @@ def rank(judge: Judge, candidates: Sequence[Evidence]) -> list[Ranked]:
         fused=[each.fused for each in scored],
         tiers=[each.tier for each in scored],
         found=[each.found for each in scored],
+        words=judge.query.words,
     )
 
 
@@ -144,6 +145,7 @@ def ordered(
     fused: Sequence[float],
     tiers: Sequence[Tier | None],
     found: Sequence[Mapping[Leg, tuple[QueryWord, ...]]],
+    words: Sequence[QueryWord] = (),
 ) -> list[Ranked]:
     """The candidates that have a tier, strong ones first, each with its rank in every leg.
 
@@ -153,6 +155,7 @@ def ordered(
         fused: 0–1.
         tiers: None for no hit.
         found: words of the query that each leg found.
+        words: of the query.
     """
     legs = scores[0].keys() if scores else ()
     ranks = {leg: _ranks([each[leg] for each in scores]) for leg in legs}
@@ -166,6 +169,7 @@ def ordered(
                 for leg, score in scores[place].items()
             },
             found=found[place],
+            missing=_missing(words, found[place]),
         )
         for place, (evidence, tier) in enumerate(zip(candidates, tiers, strict=True))
         if tier
@@ -314,6 +318,13 @@ def _explained(
         explained += share * max(legs, default=0.0)
     anchored = bool(judge.query.phrases) or scores.get("people", 0.0) > 0
     return max(explained, _ANCHORED) if anchored else explained
+
+
+def _missing(
+    words: Sequence[QueryWord], found: Mapping[Leg, tuple[QueryWord, ...]]
+) -> tuple[QueryWord, ...]:
+    there = {word for each in found.values() for word in each}
+    return tuple(word for word in words if word not in there)
 
 
 def _ranks(scores: Sequence[float]) -> list[int | None]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common import coding
+from common.encoders import colour_space, minilm
 from tests.benchmarks.search_data import FRAMES_PER_SCENE, SCENES_PER_VIDEO, Floats, Tenant
 
 VERSION = "bench"
@@ -31,6 +33,8 @@ PEER = """
             EXECUTE format('GRANT SELECT ON %I TO heimdex_api', name);
         END LOOP; END $$;
 """
+#: An index over all tenants, at pgvector's defaults (m = 16, ef_construction = 64).
+HNSW = "CREATE INDEX peer_hnsw ON peer_scenes USING hnsw (text_vector vector_cosine_ops)"
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _TRANSCRIPT = ("the old man opens a wooden boat at the station before sunrise " * 5).encode()
@@ -80,6 +84,10 @@ def _copies(batch: Sequence[_Block]) -> Iterator[tuple[str, list[bytes]]]:
         [_rows([user, version, ids], vectors, ">f2") for user, ids, vectors in text],
     )
     yield (
+        "text_codes (user_id, index_version, scene_id, code)",
+        [_rows([user, version, ids, _codes(vectors, minilm.NAME)]) for user, ids, vectors in text],
+    )
+    yield (
         "peer_scenes (user_id, transcript, id, text_vector)",
         [_rows([user, _TRANSCRIPT, ids], vectors, ">f4") for user, ids, vectors in text],
     )
@@ -89,6 +97,13 @@ def _copies(batch: Sequence[_Block]) -> Iterator[tuple[str, list[bytes]]]:
         yield (
             "frame_vectors (user_id, index_version, time_ms, scene_id, vector)",
             [_rows([user, version, time_ms, ids], vectors, ">f2") for user, ids, vectors in chosen],
+        )
+        yield (
+            "frame_codes (user_id, index_version, time_ms, scene_id, code)",
+            [
+                _rows([user, version, time_ms, ids, _codes(vectors, colour_space.NAME)])
+                for user, ids, vectors in chosen
+            ],
         )
         yield (
             "peer_frames (user_id, time_ms, scene_id, vector)",
@@ -106,23 +121,42 @@ def _frames_of(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     )
 
 
-def _rows(fields: Sequence[bytes | npt.NDArray[np.void]], vectors: Floats, number: str) -> bytes:
+def _codes(vectors: Floats, model: str) -> npt.NDArray[np.void]:
+    """Codes as COPY takes a bit string: how many bits, and the bits."""
+    bits = coding.of_model(model).bits(vectors)
+    packed = np.packbits(bits, axis=1)
+    size = packed.shape[1]
+    fields = np.zeros(len(packed), dtype=[("count", ">i4"), ("bits", "u1", (size,))])
+    fields["count"] = bits.shape[1]
+    fields["bits"] = packed
+    return fields.view(f"V{4 + size}").reshape(-1)
+
+
+def _rows(
+    fields: Sequence[bytes | npt.NDArray[np.void]],
+    vectors: Floats | None = None,
+    number: str = "",
+) -> bytes:
     """Rows in COPY's binary format: a count of fields, then each with its length.
 
     A halfvec or vector is sent as its dimension, an unused 16-bit zero and big-endian numbers.
     """
-    width = vectors.shape[1]
     layout: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [("count", ">i2")]
     for place, field in enumerate(fields):
         size = len(field) if isinstance(field, bytes) else field.itemsize
         layout += [(f"length{place}", ">i4"), (f"field{place}", f"V{size}")]
-    layout += [("length", ">i4"), ("width", ">i2"), ("unused", ">i2"), ("vector", number, (width,))]
-    rows = np.zeros(len(vectors), dtype=layout)
-    rows["count"] = len(fields) + 1
+    if vectors is not None:
+        width = vectors.shape[1]
+        layout += [("length", ">i4"), ("width", ">i2"), ("unused", ">i2")]
+        layout += [("vector", number, (width,))]
+    count = next(len(field) for field in fields if not isinstance(field, bytes))
+    rows = np.zeros(count, dtype=layout)
+    rows["count"] = len(fields) + (vectors is not None)
     for place, field in enumerate(fields):
         rows[f"length{place}"] = rows.dtype[f"field{place}"].itemsize
         rows[f"field{place}"] = np.void(field) if isinstance(field, bytes) else field
-    rows["length"] = 4 + width * np.dtype(number).itemsize
-    rows["width"] = width
-    rows["vector"] = vectors
+    if vectors is not None:
+        rows["length"] = 4 + width * np.dtype(number).itemsize
+        rows["width"] = width
+        rows["vector"] = vectors
     return rows.tobytes()

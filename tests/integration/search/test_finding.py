@@ -209,3 +209,11 @@ def test_pages_join_without_gap_or_repeat(shared_library: Library) -> None:
         pages += shared_library.places(page)
     assert len(whole) == 2
     assert pages == whole
+
+
+def test_a_possible_hit_says_what_it_lacks(shared_library: Library) -> None:
+    """Half of what was asked for is there: the other half is named, in both languages."""
+    ((hit, _),) = shown(shared_library.find("gap zebra", mode="keyword"))
+    assert hit.tier == "possible"
+    assert why(hit).en == "Said: “gap”. Not found here: “zebra”."
+    assert why(hit).ko == "말한 내용: “gap”. 여기에서 찾지 못한 말: “zebra”."
