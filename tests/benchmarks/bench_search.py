@@ -1,27 +1,29 @@
-"""Our retrieval against two usual ways, as the runtime role under row-level security.
+"""Search against plain vector columns and HNSW, and whole searches through the function.
 
-`python -m tests.benchmarks.bench_search [--quick]` starts a Postgres of its own, stores tenants of
-100, 1k, 10k and 100k scenes (three frames each), and asks for the 20 nearest scenes by text and by
-best frame, one client, everything in memory:
+`python -m tests.benchmarks.bench_search [--quick | --full] [--total SCENES]` starts a Postgres of
+its own, stores tenants of 100, 1k, 10k and 100k scenes (three frames each) among neighbours, and
+asks each design in turn for the 20 nearest scenes by text and by best frame: one client, as the
+runtime role under row-level security, everything in memory. Then it starts the search function as
+deployed on the tenant of 10k scenes, asks it by HTTP with one client and with 100.
 
-- ours: exact for small tenants, by binary codes and then exactly for large ones;
-- plain columns: `vector` as it comes, in a fat row, all of the tenant's compared;
-- HNSW: the same with an index over all tenants at pgvector's defaults and a filter by tenant. Text
-  only, as building it takes minutes; the planner is kept from sorting so that it uses the index.
-
-Prints a table; the last line is one JSON object. `--quick` leaves out the 100k tenant.
+Tables go to stdout, progress to stderr; the last line of stdout is one JSON object. Which designs
+hold how many neighbours is printed: a plain column's exact scan does not change with them, and an
+HNSW index takes long to build. `--quick` leaves out the 100k tenant, `--full` has 1M scenes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import signal
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -29,42 +31,67 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from common import coding
 from common.config import Settings
 from common.database import Database
 from common.encoders import QueryEncoders, load
-from common.search_index import halfvec
-from functions.search.encoding import EncodedQuery
+from functions.search.encoding import EncodedQuery, Encoders
 from functions.search.finder import widths
 from functions.search.model import Leg, Scope
 from functions.search.retrieval import Asked, Retrieval
+from local.identity import IdentityServer
 from local.postgres import Postgres
-from tests.benchmarks import search_store
-from tests.benchmarks.search_data import FRAMES_PER_SCENE, QUESTIONS, Floats, Tenant, tenants
+from tests.benchmarks import (
+    search_data,
+    search_figures,
+    search_http,
+    search_library,
+    search_peers,
+    search_store,
+)
+from tests.benchmarks.search_data import (
+    FRAMES_PER_SCENE,
+    QUESTIONS,
+    Floats,
+    Material,
+    Neighbour,
+    Tenant,
+)
+from tests.benchmarks.search_figures import Disk, Figures
+from tests.benchmarks.search_http import Load
 
-SCHEMA = Path(__file__).parents[2] / "common" / "sql" / "schema.sql"
+SQL = Path(__file__).parents[2] / "common" / "sql" / "schema.sql"
 K = 20
 LEGS: tuple[Leg, ...] = ("dense", "vision")
 #: How often each question is asked, by the size of the tenant.
 ROUNDS = {100: 10, 1_000: 10, 10_000: 4, 100_000: 2}
-#: Scores nearer than this are a tie: five standard deviations of the error of an inner product of
-#: unit vectors of this width in half precision. (Plain colours tie exactly by hundreds.)
-TIE = 2e-5
+#: The tenant that is searched by whole requests.
+WHOLE = 10_000
+#: Requests of the one client, and of each of the many.
+ALONE, EACH = 50, 3
+#: Bytes that a scene and its frames take, about: ours, and in each of the peers' tables.
+_OURS_BYTES, _PEER_BYTES = 13_000, 22_000
 
-_PEER = text("""
-    (SELECT 'dense' AS leg, id AS scene_id FROM peer_scenes WHERE user_id = :user_id
-     ORDER BY text_vector <=> CAST(:text_vector AS vector) LIMIT :k)
-    UNION ALL
-    (SELECT 'vision', scene_id FROM peer_frames WHERE user_id = :user_id
-     GROUP BY scene_id ORDER BY min(vector <=> CAST(:frame_vector AS vector)) LIMIT :k)
-""")
 
-_HNSW = text("""
-    SELECT id FROM peer_scenes WHERE user_id = :user_id
-    ORDER BY text_vector <=> CAST(:text_vector AS vector) LIMIT :k
-""")
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much is stored."""
+
+    sizes: tuple[int, ...]
+    #: Scenes in our tables, in the plain ones and under HNSW, measured tenants included.
+    total: int
+    plain: int
+    hnsw: int
+
+    def measured_by_hnsw(self, scenes: int) -> bool:
+        """Whether a tenant of this size is in the HNSW tables."""
+        return sum(size for size in self.sizes if size <= scenes) <= self.hnsw
+
+
+QUICK = Scale(sizes=(100, 1_000, 10_000), total=15_000, plain=15_000, hnsw=1_500)
+NORMAL = Scale(sizes=(100, 1_000, 10_000, 100_000), total=150_000, plain=120_000, hnsw=12_000)
+FULL = Scale(sizes=NORMAL.sizes, total=1_000_000, plain=250_000, hnsw=150_000)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,175 +103,225 @@ class Question:
     frame: Floats
 
 
-@dataclass(kw_only=True)
-class Figures:
-    """What was measured for one tenant."""
-
-    scenes: int
-    ours_ms: list[float] = field(default_factory=list)
-    peer_ms: list[float] = field(default_factory=list)
-    recalls: list[float] = field(default_factory=list)
-    short_results: int = 0
-    hnsw_ms: list[float] = field(default_factory=list)
-    hnsw_recalls: list[float] = field(default_factory=list)
-    hnsw_rows: list[int] = field(default_factory=list)
-
-    @property
-    def ratio(self) -> float:
-        """The peer's median over ours."""
-        return statistics.median(self.peer_ms) / statistics.median(self.ours_ms)
+Search = Callable[[Connection, Tenant, Question], dict[Leg, list[UUID]]]
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="up to 10k scenes")
-    quick = parser.parse_args().quick
-    sizes = (100, 1_000, 10_000) if quick else (100, 1_000, 10_000, 100_000)
-    models = load("offline")
-    asked = questions(models)
-    started = time.perf_counter()
-    stored = list(tenants(models, sizes, spoken=500 if quick else 1_500, drawn=1_000))
-    print(f"vectors made in {time.perf_counter() - started:.0f} s")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="15k scenes, without the 100k tenant")
+    size.add_argument("--full", action="store_true", help="1M scenes; takes about half an hour")
+    parser.add_argument("--total", type=int, help="scenes in our tables in all")
+    asked = parser.parse_args()
+    scale = QUICK if asked.quick else FULL if asked.full else NORMAL
+    scale = replace(scale, total=asked.total or scale.total)
+    # So that the database and the function are stopped too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory(prefix="heimdex-bench-") as directory:
-        server = Postgres(Path(directory))
-        prepare(server)
+        _check_disk(Path(directory), scale)
+        with search_http.identity(Path(directory) / "identity") as identity:
+            Benchmark(Path(directory), scale, identity).run()
+
+
+class Benchmark:
+    """One run.
+
+    Args:
+        directory: for the database and logs; on the disk that is measured.
+        scale: how much to store.
+        identity: that signs the tenant of the whole requests in.
+    """
+
+    def __init__(self, directory: Path, scale: Scale, identity: IdentityServer) -> None:
+        self._directory = directory
+        self._scale = scale
+        self._identity = identity
+        self._models = load("offline")
+        self._server = Postgres(directory / "postgres")
+        self._account = search_http.account(identity)
+
+    def run(self) -> None:
+        """All of it."""
+        scale = self._scale
+        say("encoding sentences, drawing pictures")
+        quick = scale.total <= QUICK.total
+        made_of = search_data.material(self._models, spoken=500 if quick else 1_500, drawn=1_000)
+        tenants = [self._tenant(made_of, number, size) for number, size in enumerate(scale.sizes)]
+        others = search_data.neighbours(
+            made_of, scale.total - sum(scale.sizes), first_number=len(tenants) + 1
+        )
+        prepare(self._server)
         try:
-            started = time.perf_counter()
-            store(server, stored)
-            print(f"stored twice in {time.perf_counter() - started:.0f} s")
-            figures = [measure(server, models, tenant, asked) for tenant in stored]
-            disk = disk_mb(server)
-            started = time.perf_counter()
-            server.execute(search_store.HNSW, database="bench")
-            print(f"HNSW index built in {time.perf_counter() - started:.0f} s")
-            for tenant, each in zip(stored, figures, strict=True):
-                measure_hnsw(server, tenant, asked, each)
-            report(figures, disk)
+            build_s = self._store(made_of, tenants, others)
+            figures = [each for tenant in tenants for each in self._measure(tenant)]
+            disks = self._disks()
+            loads = self._whole(next(each for each in tenants if each.scenes == WHOLE))
         finally:
-            server.stop()
+            self._server.stop()
+        report(scale, figures, disks, loads, build_s)
+
+    def _tenant(self, made_of: Material, number: int, scenes: int) -> Tenant:
+        user_id = self._account.user_id if scenes == WHOLE else None
+        return search_data.tenant(made_of, number + 1, scenes, user_id=user_id)
+
+    def _store(
+        self, made_of: Material, tenants: Sequence[Tenant], others: Sequence[Neighbour]
+    ) -> float:
+        """Fill all tables; seconds that HNSW indexes took."""
+        scale = self._scale
+        for_hnsw = [each for each in tenants if scale.measured_by_hnsw(each.scenes)]
+        plain: list[Tenant | Neighbour] = [
+            *tenants,
+            *_some(others, scale.plain - sum(each.scenes for each in tenants)),
+        ]
+        under: list[Tenant | Neighbour] = [
+            *for_hnsw,
+            *_some(others, scale.hnsw - sum(each.scenes for each in for_hnsw)),
+        ]
+        engine = sqlalchemy.create_engine(self._server.url("bench"), poolclass=sqlalchemy.NullPool)
+        with closing(engine.raw_connection()) as connection:
+            search_store.fill(
+                connection.driver_connection,
+                [*tenants, *others],
+                self._models,
+                peered={each.user_id for each in plain},
+                on_progress=_progress("scenes stored", scale.total),
+            )
+        whole = next(each for each in tenants if each.scenes == WHOLE)
+        with closing(self._connect("heimdex_worker")) as worker:
+            search_library.store(
+                worker,
+                whole,
+                made_of,
+                self._models,
+                on_progress=_progress("scenes with words and tags", WHOLE),
+            )
+        say("building HNSW indexes")
+        with closing(engine.raw_connection()) as connection:
+            build_s = search_peers.build_hnsw(
+                connection.driver_connection, [each.user_id for each in under]
+            )
+        say(f"HNSW indexes built in {build_s:.0f} s")
+        self._server.execute("VACUUM ANALYZE", database="bench")
+        return build_s
+
+    def _measure(self, tenant: Tenant) -> list[Figures]:
+        """Ask all designs, in turn, and compare what they find with exact double precision."""
+        say(f"asking the tenant of {tenant.scenes} scenes")
+        designs: dict[str, Search] = {"ours": partial(_ours, self._models), "plain exact": _plain}
+        if self._scale.measured_by_hnsw(tenant.scenes):
+            designs["HNSW, planner's choice"] = partial(_hnsw, forced=False)
+            designs["HNSW, forced"] = partial(_hnsw, forced=True)
+        found = {name: Figures(design=name, scenes=tenant.scenes) for name in designs}
+        names = {tenant.scene_id(scene): scene for scene in range(tenant.scenes)}
+        with (
+            closing(self._connect("heimdex_api")) as database,
+            database.tenant(tenant.user_id) as tx,
+        ):
+            for question in questions(self._models):
+                scores = exact_scores(tenant, question)
+                for name, search in designs.items():
+                    rows = search(tx, tenant, question)
+                    for leg in LEGS:
+                        found[name].judge([names[row] for row in rows[leg]], scores[leg], K)
+                for _ in range(ROUNDS[tenant.scenes]):
+                    for name, search in designs.items():
+                        found[name].times_ms.append(_timed_ms(search, tx, tenant, question))
+                for name in designs:
+                    if name.startswith("HNSW"):
+                        found[name].plans = _plans(tx, tenant, question, name.endswith("forced"))
+        for each in found.values():
+            say(f"  {each.design}: {json.dumps(each.summary())}")
+        return list(found.values())
+
+    def _disks(self) -> list[Disk]:
+        tables = {
+            "ours, vectors": ("text_vectors", "frame_vectors"),
+            "ours, codes": ("text_codes", "frame_codes"),
+            "plain columns": ("peer_scenes", "peer_frames"),
+            "HNSW": ("hnsw_scenes", "hnsw_frames"),
+        }
+        found = []
+        for design, (scenes, frames) in tables.items():
+            sizes = f"pg_total_relation_size('{scenes}') + pg_total_relation_size('{frames}')"
+            ((size, count),) = self._server.execute(
+                f"SELECT {sizes}, (SELECT count(*) FROM {scenes})", database="bench"
+            )
+            found.append(Disk(design=design, scenes=int(str(count)), size_bytes=int(str(size))))
+        return found
+
+    def _whole(self, tenant: Tenant) -> dict[str, Load]:
+        """Whole requests: one client, text repeated, then new; then many at once, all new."""
+        say("starting the function")
+        database_url = self._server.url("bench", "heimdex_api")
+        new = search_http.texts(10 + ALONE + search_http.CLIENTS * EACH)
+        repeated, alone, many = new[:10], new[10 : 10 + ALONE], new[10 + ALONE :]
+        each = [many[place :: search_http.CLIENTS] for place in range(search_http.CLIENTS)]
+        with search_http.search_function(self._identity, self._directory, database_url) as url:
+            ask = partial(search_http.ask, url, self._account.token)
+            ask([repeated])
+            say("asking it")
+            asked = {
+                "cached": [repeated * (ALONE // len(repeated))],
+                "encoded": [alone],
+                "many": each,
+            }
+            loads = {}
+            for name, queries in asked.items():
+                loads[name] = ask(queries)
+                say(f"  {_LOADS[name]}: {json.dumps(loads[name].summary())}")
+            return loads
+
+    def _connect(self, role: str) -> Database:
+        return Database.connect(
+            Settings(
+                project="heimdex-bench",
+                uploads_bucket="bench-uploads",
+                artifacts_bucket="bench-artifacts",
+                database_url=self._server.url("bench", role),
+            )
+        )
 
 
 def questions(models: QueryEncoders) -> list[Question]:
     """The questions, encoded by the models that made the rows."""
+    encoders = Encoders(models)
     found = []
     for said, seen in QUESTIONS:
         frame = models.image.encode(seen)
         assert frame is not None
-        vector = models.text.encode([said])[0]
-        encoded = EncodedQuery(
-            text_vector=halfvec(vector),
-            frame_vector=halfvec(frame),
-            text_code=coding.of_model(models.text.name).codes(vector[None])[0],
-            frame_code=coding.of_model(models.image.name).codes(frame[None])[0],
-            pictured=(),
-            tags=(),
-        )
-        found.append(Question(encoded=encoded, text=vector, frame=frame))
+        spoken, shown = encoders.encode(said), encoders.encode(seen)
+        encoded = replace(spoken, frame_vector=shown.frame_vector, frame_code=shown.frame_code)
+        found.append(Question(encoded=encoded, text=models.text.encode([said])[0], frame=frame))
     return found
 
 
 def prepare(server: Postgres) -> None:
     """Start the server with room for everything in memory, and make the schemas."""
     server.start()
-    for setting in (
-        "shared_buffers = '4GB'",
-        "max_wal_size = '8GB'",
-        "maintenance_work_mem = '2GB'",
-        "fsync = off",
-    ):
+    for setting in ("shared_buffers = '4GB'", "max_wal_size = '8GB'", "fsync = off"):
         server.execute(f"ALTER SYSTEM SET {setting}")
     server.stop()
     server.start()
     server.create_database("bench")
     engine = sqlalchemy.create_engine(server.url("bench"), poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
-        connection.exec_driver_sql(SCHEMA.read_text())
-        connection.exec_driver_sql(search_store.PEER)
-
-
-def store(server: Postgres, stored: Sequence[Tenant]) -> None:
-    """Fill both schemas and let the planner know."""
-    engine = sqlalchemy.create_engine(server.url("bench"), poolclass=sqlalchemy.NullPool)
-    with closing(engine.raw_connection()) as connection:
-        search_store.fill(connection.driver_connection, stored)
-    server.execute("VACUUM ANALYZE", database="bench")
-
-
-def measure(
-    server: Postgres, models: QueryEncoders, tenant: Tenant, asked: Sequence[Question]
-) -> Figures:
-    """Ask ours and plain columns, in turn, and compare ours with exact double precision."""
-    reach = widths(models, tenant.scenes)
-    figures = Figures(scenes=tenant.scenes)
-    names = {tenant.scene_id(scene): scene for scene in range(tenant.scenes)}
-    ours = partial(_ours, reach=reach)
-    database = Database.connect(_settings(server))
-    with closing(database), database.tenant(tenant.user_id) as tx:
-        for question in asked:
-            found = _ours(tx, tenant.user_id, question, reach)
-            _peer(tx, tenant.user_id, question)
-            for _ in range(ROUNDS[tenant.scenes]):
-                figures.ours_ms.append(_timed_ms(ours, tx, tenant.user_id, question))
-                figures.peer_ms.append(_timed_ms(_peer, tx, tenant.user_id, question))
-            _judge(figures, tenant, question, found, names)
-    return figures
-
-
-def measure_hnsw(
-    server: Postgres, tenant: Tenant, asked: Sequence[Question], figures: Figures
-) -> None:
-    """Ask the index over all tenants for the nearest by text."""
-    names = {tenant.scene_id(scene): scene for scene in range(tenant.scenes)}
-    wanted = min(K, tenant.scenes)
-    database = Database.connect(_settings(server))
-    with closing(database), database.tenant(tenant.user_id) as tx:
-        for setting in ("enable_sort", "enable_seqscan", "enable_bitmapscan"):
-            tx.execute(text(f"SET LOCAL {setting} = off"))
-        for question in asked:
-            found = _hnsw(tx, tenant.user_id, question)
-            for _ in range(ROUNDS[tenant.scenes]):
-                figures.hnsw_ms.append(_timed_ms(_hnsw, tx, tenant.user_id, question))
-            scores = exact_scores(tenant, question)["dense"]
-            least = np.partition(scores, -wanted)[-wanted]
-            right = sum(scores[names[scene]] >= least - TIE for scene in found)
-            figures.hnsw_recalls.append(right / wanted)
-            figures.hnsw_rows.append(len(found))
-
-
-def _hnsw(tx: Connection, user_id: UUID, question: Question) -> list[UUID]:
-    parameters = {"user_id": user_id, "text_vector": question.encoded.text_vector, "k": K}
-    return [row.id for row in tx.execute(_HNSW, parameters)]
-
-
-def disk_mb(server: Postgres) -> dict[str, float]:
-    """Size of each table with its indexes, in megabytes."""
-    engine = sqlalchemy.create_engine(server.url("bench"), poolclass=sqlalchemy.NullPool)
-    tables = ("text_vectors", "text_codes", "frame_vectors", "frame_codes")
-    with engine.connect() as connection:
-        return {
-            name: round(
-                connection.execute(
-                    text("SELECT pg_total_relation_size(CAST(:name AS regclass)) / 1e6"),
-                    {"name": name},
-                ).scalar_one(),
-                1,
-            )
-            for name in (*tables, "peer_scenes", "peer_frames")
-        }
+        connection.exec_driver_sql(SQL.read_text())
+        connection.exec_driver_sql(search_peers.SCHEMA)
 
 
 def _ours(
-    tx: Connection, user_id: UUID, question: Question, reach: Mapping[Leg, int]
+    models: QueryEncoders, tx: Connection, tenant: Tenant, question: Question
 ) -> dict[Leg, list[UUID]]:
-    rows = Retrieval(tx, user_id=user_id, index_version=search_store.VERSION)
+    rows = Retrieval(tx, user_id=tenant.user_id, index_version=search_store.VERSION)
     asked = Asked(
         legs=LEGS,
         text_vector=question.encoded.text_vector,
         frame_vector=question.encoded.frame_vector,
+        widths=widths(models, tenant.scenes),
         text_code=question.encoded.text_code,
         frame_code=question.encoded.frame_code,
-        widths=reach,
         terms=(),
         tags=(),
         people=(),
@@ -254,41 +331,40 @@ def _ours(
     return rows.candidates(asked, k=K)
 
 
-def _peer(tx: Connection, user_id: UUID, question: Question) -> list[tuple[str, UUID]]:
-    parameters = {
-        "user_id": user_id,
+def _plain(tx: Connection, tenant: Tenant, question: Question) -> dict[Leg, list[UUID]]:
+    parameters = _parameters(tenant, question)
+    return {leg: list(tx.execute(search_peers.PLAIN[leg], parameters).scalars()) for leg in LEGS}
+
+
+def _hnsw(
+    tx: Connection, tenant: Tenant, question: Question, *, forced: bool
+) -> dict[Leg, list[UUID]]:
+    parameters = _parameters(tenant, question)
+    with search_peers.only_hnsw(tx, forced=forced):
+        return {leg: list(tx.execute(search_peers.HNSW[leg], parameters).scalars()) for leg in LEGS}
+
+
+def _plans(tx: Connection, tenant: Tenant, question: Question, forced: bool) -> dict[str, str]:
+    parameters = _parameters(tenant, question)
+    with search_peers.only_hnsw(tx, forced=forced):
+        return {
+            leg: search_peers.indexes_used(tx, search_peers.HNSW[leg], parameters) for leg in LEGS
+        }
+
+
+def _parameters(tenant: Tenant, question: Question) -> dict[str, object]:
+    return {
+        "user_id": tenant.user_id,
         "text_vector": question.encoded.text_vector,
         "frame_vector": question.encoded.frame_vector,
         "k": K,
     }
-    return [(row.leg, row.scene_id) for row in tx.execute(_PEER, parameters)]
 
 
-def _timed_ms(
-    search: Callable[[Connection, UUID, Question], object],
-    tx: Connection,
-    user_id: UUID,
-    question: Question,
-) -> float:
+def _timed_ms(search: Search, tx: Connection, tenant: Tenant, question: Question) -> float:
     started = time.perf_counter()
-    search(tx, user_id, question)
+    search(tx, tenant, question)
     return (time.perf_counter() - started) * 1_000
-
-
-def _judge(
-    figures: Figures,
-    tenant: Tenant,
-    question: Question,
-    found: dict[Leg, list[UUID]],
-    names: dict[UUID, int],
-) -> None:
-    """Recall against exact scores; scenes that tie with the k-th best are as good as it is."""
-    for leg, scores in exact_scores(tenant, question).items():
-        wanted = min(K, tenant.scenes)
-        figures.short_results += len(found[leg]) != wanted
-        least = np.partition(scores, -wanted)[-wanted]
-        right = sum(scores[names[scene]] >= least - TIE for scene in set(found[leg]))
-        figures.recalls.append(right / wanted)
 
 
 def exact_scores(tenant: Tenant, question: Question) -> dict[Leg, npt.NDArray[np.float64]]:
@@ -305,71 +381,131 @@ def _products(vectors: Floats, query: Floats) -> npt.NDArray[np.float64]:
     return np.concatenate([chunk.astype(np.float64) @ query.astype(np.float64) for chunk in chunks])
 
 
-def report(all_figures: Sequence[Figures], disk: Mapping[str, float]) -> None:
+def report(
+    scale: Scale,
+    figures: Sequence[Figures],
+    disks: Sequence[Disk],
+    loads: dict[str, Load],
+    build_s: float,
+) -> None:
     """The tables, and the JSON line."""
-    print(f"{'scenes':>8} {'':>14} {'p50 ms':>9} {'p95 ms':>9} {'ratio':>6} {'recall@20':>10} rows")
-    for figures in all_figures:
-        ours = f"{figures.ratio:>6.2f} {min(figures.recalls):>10.3f} {min(K, figures.scenes):>4}"
-        hnsw = (
-            f"{'':>6} {statistics.fmean(figures.hnsw_recalls):>10.3f} {min(figures.hnsw_rows):>4}"
+    medians = {(each.scenes, each.design): each.p50_ms for each in figures}
+    ratios = {size: medians[size, "plain exact"] / medians[size, "ours"] for size in scale.sizes}
+    print(
+        f"scenes stored: {scale.total:,} in ours, {scale.plain:,} in plain columns, "
+        f"{scale.hnsw:,} under HNSW (indexes built in {build_s:.0f} s); "
+        f"{FRAMES_PER_SCENE} frames each\n"
+    )
+    search_figures.print_table(figures, ratios)
+    search_figures.print_disk(disks)
+    title = f"whole requests by HTTP, {WHOLE:,} scenes"
+    print(f"\n{title:40} clients  p50 ms  p95 ms  errors      /s")
+    for name, load_ in loads.items():
+        found = load_.summary()
+        print(f"{_LOADS[name]:40} " + " ".join(f"{found[key]:>7}" for key in _COLUMNS))
+    for profile, needed in instances(loads).items():
+        print(
+            f"{search_http.CLIENTS} clients, p95 below {search_http.TARGET_S} s, encoders of the "
+            f"{profile} profile ({search_http.ENCODING_MS[profile]} ms): {needed} instances"
         )
-        for name, times, more in (
-            ("plain columns", figures.peer_ms, ""),
-            ("HNSW, text", figures.hnsw_ms, hnsw),
-            ("ours", figures.ours_ms, ours),
-        ):
-            p50, p95 = _percentiles(times)
-            print(f"{figures.scenes:>8} {name:>14} {p50:>9.2f} {p95:>9.2f} {more}")
-    print("on disk, MB: " + ", ".join(f"{name} {size}" for name, size in disk.items()))
-    print(json.dumps(_summary(all_figures) | {"disk_mb": disk}))
+    print(json.dumps(summary(scale, figures, disks, loads, build_s, ratios)))
 
 
-def _summary(all_figures: Sequence[Figures]) -> dict[str, object]:
-    by_size = {figures.scenes: figures for figures in all_figures}
+_LOADS = {
+    "cached": "texts repeated (without encoding)",
+    "encoded": "every text new",
+    "many": "every text new, all clients at once",
+}
+_COLUMNS = ("clients", "p50_ms", "p95_ms", "errors", "requests_per_s")
+
+
+def summary(
+    scale: Scale,
+    figures: Sequence[Figures],
+    disks: Sequence[Disk],
+    loads: dict[str, Load],
+    build_s: float,
+    ratios: dict[int, float],
+) -> dict[str, object]:
+    """For JSON."""
+    ours = [each for each in figures if each.design == "ours"]
+    plain = {each.scenes: each for each in figures if each.design == "plain exact"}
+    by_size = {f"ratio_{_short(size)}": round(ratio, 2) for size, ratio in ratios.items()}
     return {
-        "ratio_1k": _ratio(by_size.get(1_000)),
-        "ratio_10k": _ratio(by_size.get(10_000)),
-        "ratio_100k": _ratio(by_size.get(100_000)),
-        "recall_min": min(min(figures.recalls) for figures in all_figures),
+        **dict.fromkeys(("ratio_1k", "ratio_10k", "ratio_100k")),
+        **by_size,
+        "recall_min": min(min(each.recalls) for each in ours),
         "recall_mean": round(
-            statistics.fmean(recall for figures in all_figures for recall in figures.recalls), 4
+            statistics.fmean(recall for each in ours for recall in each.recalls), 4
         ),
-        "short_results": sum(figures.short_results for figures in all_figures),
-        "hnsw": {
-            str(figures.scenes): {
-                "p50_ms": round(_percentiles(figures.hnsw_ms)[0], 2),
-                "recall_mean": round(statistics.fmean(figures.hnsw_recalls), 3),
-                "rows_min": min(figures.hnsw_rows),
-            }
-            for figures in all_figures
-        },
+        "short_results": sum(each.short for each in ours),
         "percentiles": {
-            str(figures.scenes): {
-                "ours_p50_ms": round(_percentiles(figures.ours_ms)[0], 2),
-                "ours_p95_ms": round(_percentiles(figures.ours_ms)[1], 2),
-                "peer_p50_ms": round(_percentiles(figures.peer_ms)[0], 2),
-                "peer_p95_ms": round(_percentiles(figures.peer_ms)[1], 2),
+            str(each.scenes): {
+                "ours_p50_ms": round(each.p50_ms, 2),
+                "ours_p95_ms": round(each.p95_ms, 2),
+                "peer_p50_ms": round(plain[each.scenes].p50_ms, 2),
+                "peer_p95_ms": round(plain[each.scenes].p95_ms, 2),
             }
-            for figures in all_figures
+            for each in ours
         },
+        "scenes": {"ours": scale.total, "plain": scale.plain, "hnsw": scale.hnsw},
+        "hnsw": {
+            "build_s": round(build_s, 1),
+            **{
+                f"{each.scenes}, {each.design}": each.summary()
+                for each in figures
+                if each.design.startswith("HNSW")
+            },
+        },
+        "disk_bytes_per_scene": {each.design: round(each.per_scene_bytes) for each in disks},
+        "http": {name: each.summary() for name, each in loads.items()},
+        "instances": instances(loads),
     }
 
 
-def _ratio(figures: Figures | None) -> float | None:
-    return None if figures is None else round(figures.ratio, 2)
+def instances(loads: dict[str, Load]) -> dict[str, int]:
+    """Instances that the target takes, by profile."""
+    return {
+        profile: search_http.instances(
+            encoding_ms / 1_000, loads["cached"].mean_ms / 1_000, loads["many"].spread
+        )
+        for profile, encoding_ms in search_http.ENCODING_MS.items()
+    }
 
 
-def _percentiles(times_ms: Sequence[float]) -> tuple[float, float]:
-    return float(np.percentile(times_ms, 50)), float(np.percentile(times_ms, 95))
+def say(message: str) -> None:
+    """Progress, on stderr."""
+    print(message, file=sys.stderr, flush=True)
 
 
-def _settings(server: Postgres) -> Settings:
-    return Settings(
-        project="heimdex-bench",
-        uploads_bucket="bench-uploads",
-        artifacts_bucket="bench-artifacts",
-        database_url=server.url("bench", "heimdex_api"),
-    )
+def _progress(what: str, total: int) -> Callable[[int], None]:
+    """Says every tenth."""
+    said = 0
+
+    def progress(done: int) -> None:
+        nonlocal said
+        if done * 10 // total > said:
+            said = done * 10 // total
+            say(f"{what}: {done:,} of {total:,}")
+
+    return progress
+
+
+def _some(others: Sequence[Neighbour], scenes: int) -> list[Neighbour]:
+    """The first of them that have at most so many scenes together."""
+    sums = np.cumsum([each.scenes for each in others])
+    return [each for each, so_far in zip(others, sums, strict=True) if so_far <= scenes]
+
+
+def _short(size: int) -> str:
+    return str(size) if size < 1_000 else f"{size // 1_000}k"
+
+
+def _check_disk(directory: Path, scale: Scale) -> None:
+    needed = scale.total * _OURS_BYTES + (scale.plain + scale.hnsw) * _PEER_BYTES
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        sys.exit(f"{directory} has {free / 1e9:.0f} GB free; {needed / 1e9:.0f} GB are needed")
 
 
 if __name__ == "__main__":
