@@ -174,7 +174,8 @@ CREATE TABLE scene_terms (
     term          text NOT NULL,
     scene_id      uuid NOT NULL,
     weight        real NOT NULL,
-    PRIMARY KEY (user_id, index_version, source, term, scene_id),
+    -- With the weight, so that a word's scenes are read from the key alone.
+    PRIMARY KEY (user_id, index_version, source, term, scene_id) INCLUDE (weight),
     FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
 );
 CREATE INDEX scene_terms_by_scene ON scene_terms (user_id, scene_id);
@@ -185,7 +186,7 @@ CREATE TABLE scene_tags (
     tag           text NOT NULL,
     scene_id      uuid NOT NULL,
     score         real NOT NULL CHECK (score BETWEEN 0 AND 1),
-    PRIMARY KEY (user_id, index_version, tag, scene_id),
+    PRIMARY KEY (user_id, index_version, tag, scene_id) INCLUDE (score),
     FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
 );
 CREATE INDEX scene_tags_by_scene ON scene_tags (user_id, scene_id);

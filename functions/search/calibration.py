@@ -14,7 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from common.errors import ConfigError
@@ -102,9 +101,19 @@ def of_text_model(name: str) -> TextCalibration:
 
 
 def interpolate(knots: Knots, value: float) -> float:
-    """Piecewise linear through the knots, flat outside them."""
-    xs, ys = zip(*knots, strict=True)
-    return float(np.interp(value, xs, ys))
+    """Piecewise linear through the knots, flat outside them.
+
+    As `numpy.interp`, which takes five times as long for one number; a search asks hundreds.
+    """
+    before = knots[0]
+    for after in knots:
+        if value <= after[0]:
+            width = after[0] - before[0]
+            if not width:
+                return after[1]
+            return before[1] + (after[1] - before[1]) * (value - before[0]) / width
+        before = after
+    return before[1]
 
 
 def sparse_score(asked: Mapping[str, float], product: float) -> float:

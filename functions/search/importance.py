@@ -45,6 +45,8 @@ def term_shares(
 
 def found_part(word: QueryWord, terms: Set[str]) -> float:
     """How much of a word, 0–1, is among the terms."""
+    if not terms:
+        return 0.0
     return sum(term in terms for term in word.terms) / len(word.terms)
 
 

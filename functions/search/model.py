@@ -62,6 +62,10 @@ class QueryWord:
     #: What the lexical index is asked for; all of them together are the word.
     terms: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        # Ranking looks words up for every scene, and a string's hash is kept.
+        return hash(self.text)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedQuery:

@@ -279,8 +279,10 @@ def _found(
 
 def _shown_by_tags(judge: Judge, evidence: Evidence, word: QueryWord) -> float:
     """How surely a word's own tag is there: half of "pink at night" is not evidence of pink."""
-    scores = [evidence.tags.get(tag, 0.0) for tag in judge.tagged.get(word, ())]
-    return interpolate(_VISIBLE, max(scores, default=0.0))
+    tags = judge.tagged.get(word)
+    if not tags or not evidence.tags:
+        return 0.0
+    return interpolate(_VISIBLE, max(evidence.tags.get(tag, 0.0) for tag in tags))
 
 
 def _among(words: Sequence[QueryWord], terms: frozenset[str]) -> tuple[QueryWord, ...]:

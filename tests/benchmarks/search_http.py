@@ -198,4 +198,5 @@ def _good(connection: http.client.HTTPConnection, token: str, query: str) -> boo
     except (OSError, http.client.HTTPException):
         connection.close()
         return False
-    return answer.status == 200 and bool(json.loads(body)["hits"])
+    # That nothing was found can be right.
+    return answer.status == 200 and "hits" in json.loads(body)

@@ -1,4 +1,4 @@
-"""Binary codes beside the vectors.
+"""Binary codes beside the vectors, and what is asked of a term or tag within its key.
 
 Rows of index versions that were made before have none; the coding is part of the index version, so
 no query searches them by code.
@@ -44,9 +44,16 @@ _PRIVATE = """
     GRANT SELECT, DELETE ON {table} TO heimdex_api;
     GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO heimdex_worker;
 """
+_KEYS = """
+    ALTER TABLE scene_terms DROP CONSTRAINT scene_terms_pkey,
+        ADD PRIMARY KEY (user_id, index_version, source, term, scene_id) INCLUDE (weight);
+    ALTER TABLE scene_tags DROP CONSTRAINT scene_tags_pkey,
+        ADD PRIMARY KEY (user_id, index_version, tag, scene_id) INCLUDE (score);
+"""
 
 
 def upgrade() -> None:
+    op.execute(_KEYS)
     op.execute(_TABLES)
     for table in ("text_codes", "frame_codes"):
         op.execute(_PRIVATE.format(table=table))
