@@ -105,7 +105,7 @@ eval: $(RUN_STAMP) ## Search quality on labelled moments: EVAL="--against … --
 bench-decode: $(TEST_STAMP) ## One decode pass against PySceneDetect and seeking
 	$(BIN)/python -m tests.benchmarks.bench_decode $(BENCH)
 
-bench-search: $(TEST_STAMP) ## Search against plain vector columns
+bench-search: $(TEST_STAMP) ## Search against plain columns and HNSW, and by HTTP: BENCH=--quick|--full
 	$(BIN)/python -m tests.benchmarks.bench_search $(BENCH)
 
 bench-models: $(TEST_STAMP) ## Models of full size, random weights: BENCH="--size full …"

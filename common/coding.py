@@ -90,7 +90,7 @@ def _signs(width: int) -> Floats:
 _UNMEASURED: Final = Coding(name="spread-signs-1", bits=spread_signs)
 _BY_MODEL: Final[Mapping[str, Coding]] = MappingProxyType(
     {
-        minilm.NAME: Coding(name="spread-signs-1", bits=spread_signs, least=800, share=0.04),
+        minilm.NAME: Coding(name="spread-signs-1", bits=spread_signs, least=1_600, share=0.04),
         colour_space.NAME: Coding(name="levels-1", bits=colour_space.level_bits, least=400),
     }
 )

@@ -37,7 +37,7 @@ from functions.search.retrieval import Asked, LibrarySize, Retrieval
 
 #: Up to this many scenes a leg compares all of a tenant's vectors; above it, codes come first.
 #: There are several frames to a scene, so for pictures they pay earlier.
-EXACT_SCENES: Final[Mapping[Leg, int]] = {"dense": 8_000, "vision": 2_000}
+EXACT_SCENES: Final[Mapping[Leg, int]] = {"dense": 12_000, "vision": 2_000}
 #: Further moments of a video that are shown with its best one.
 _SHOWN_OTHERS: Final = 3
 
