@@ -252,6 +252,8 @@ def tier(*, words: float, meaning: float) -> Tier | None:
 
 
 def _coverage(judge: Judge, terms: frozenset[str]) -> float:
+    if not terms:
+        return 0.0
     shares = zip(judge.query.words, judge.importance, strict=True)
     return sum(share * found_part(word, terms) for word, share in shares)
 
@@ -286,12 +288,16 @@ def _shown_by_tags(judge: Judge, evidence: Evidence, word: QueryWord) -> float:
 
 
 def _among(words: Sequence[QueryWord], terms: frozenset[str]) -> tuple[QueryWord, ...]:
+    if not terms:
+        return ()
     return tuple(word for word in words if found_part(word, terms) >= _WORD_FOUND)
 
 
 def _confirmed(judge: Judge, found: Mapping[Leg, tuple[QueryWord, ...]]) -> float:
     """The share of the query's words that two kinds of evidence find; the text legs are one."""
     confirmed = 0.0
+    if len(found) < 2:
+        return confirmed
     for word, share in zip(judge.query.words, judge.importance, strict=True):
         legs = {leg for leg, words in found.items() if word in words}
         kinds = {"text" if leg in TEXT_LEGS else leg for leg in legs}

@@ -161,7 +161,7 @@ class Retrieval:
         if not scene_ids:
             return []
         parameters = {**self._parameters(asked), "scene_ids": list(scene_ids)}
-        return [_evidence(row) for row in self._tx.execute(sql.evidence(), parameters)]
+        return [_evidence(row) for row in self._tx.execute(sql.evidence(asked.legs), parameters)]
 
     def moments(self, scene_ids: Sequence[UUID]) -> dict[UUID, Moment]:
         """What there is to show of each scene."""

@@ -220,44 +220,83 @@ def recall(
     return text(" UNION ALL ".join(parts).replace("{tenant}", TENANT))
 
 
+#: What each leg adds to the evidence of a scene `s`: columns, what stands for them if the leg does
+#: not take part, and a join. (Those that are not asked for would still have to be planned.)
+_EVIDENCE: Final[tuple[tuple[tuple[Leg, ...], str, str, str], ...]] = (
+    (
+        ("dense",),
+        "t.distance",
+        "NULL",
+        f"""LEFT JOIN LATERAL (
+            SELECT vector <#> {_TEXT_VECTOR} AS distance FROM text_vectors
+            WHERE {{tenant}} AND {_VERSION} AND scene_id = s.id) AS t ON true""",
+    ),
+    (
+        ("vision",),
+        "f.distance, f.time_ms",
+        "NULL, NULL",
+        f"""LEFT JOIN LATERAL (
+            SELECT vector <#> {_FRAME_VECTOR} AS distance, time_ms FROM frame_vectors
+            WHERE {{tenant}} AND {_VERSION} AND scene_id = s.id
+            ORDER BY distance, time_ms LIMIT 1) AS f ON true""",
+    ),
+    (
+        ("sparse",),
+        "l.product",
+        "NULL",
+        f"""LEFT JOIN (
+            SELECT scene_id, sum(weight * asked) AS product FROM scene_terms
+            JOIN unnest(CAST(:tokens AS text[]), CAST(:token_weights AS float8[]))
+                 AS q (term, asked) USING (term)
+            WHERE {{tenant}} AND {_VERSION} AND source = 'learned'
+              AND term = ANY(CAST(:tokens AS text[])) AND scene_id = {_IDS}
+            GROUP BY scene_id) AS l ON l.scene_id = s.id""",
+    ),
+    (
+        ("lexical", "screen"),
+        "w.spoken, w.shown",
+        "NULL, NULL",
+        f"""LEFT JOIN (
+            SELECT scene_id, array_agg(term) FILTER (WHERE source = 'transcript') AS spoken,
+                   array_agg(term) FILTER (WHERE source = 'screen') AS shown
+            FROM scene_terms
+            WHERE {{tenant}} AND {_VERSION} AND source IN ('transcript', 'screen') AND {_TERMS}
+              AND scene_id = {_IDS} GROUP BY scene_id) AS w ON w.scene_id = s.id""",
+    ),
+    (
+        ("tags",),
+        "g.tags",
+        "NULL",
+        f"""LEFT JOIN (
+            SELECT scene_id, jsonb_object_agg(tag, score) AS tags FROM scene_tags
+            WHERE {{tenant}} AND {_VERSION} AND tag = ANY(CAST(:tags AS text[]))
+              AND scene_id = {_IDS} GROUP BY scene_id) AS g ON g.scene_id = s.id""",
+    ),
+    (
+        ("people",),
+        "p.people",
+        "NULL",
+        f"""LEFT JOIN (
+            SELECT scene_id, jsonb_object_agg(person_id, confidence) AS people FROM scene_people
+            WHERE {{tenant}} AND person_id = ANY(CAST(:person_ids AS uuid[]))
+              AND scene_id = {_IDS} GROUP BY scene_id) AS p ON p.scene_id = s.id""",
+    ),
+)
+
+
 @lru_cache
-def evidence() -> TextClause:
-    """Every leg's raw finding for each of `scene_ids`; none is missing because a leg's k cut it."""
+def evidence(legs: tuple[Leg, ...]) -> TextClause:
+    """What these legs find in each of `scene_ids`; none is missing because a leg's k cut it."""
+    asked = [(set(of) & set(legs), there, absent, join) for of, there, absent, join in _EVIDENCE]
+    columns = ", ".join(there if takes_part else absent for takes_part, there, absent, _ in asked)
+    joins = " ".join(join for takes_part, _, _, join in asked if takes_part)
     return text(f"""
-        SELECT s.id, s.video_id, s.start_ms, s.end_ms, t.distance, f.distance, f.time_ms, l.product,
-               w.spoken, w.shown, g.tags, p.people
+        SELECT s.id, s.video_id, s.start_ms, s.end_ms, {columns}
         FROM (SELECT id, video_id, start_ms, end_ms FROM scenes
               WHERE {TENANT} AND {_VERSION} AND id = {_IDS}) AS s
         JOIN (SELECT id FROM videos WHERE {TENANT} AND deleted_at IS NULL) AS v
              ON v.id = s.video_id
-        LEFT JOIN LATERAL (
-            SELECT vector <#> {_TEXT_VECTOR} AS distance FROM text_vectors
-            WHERE {TENANT} AND {_VERSION} AND scene_id = s.id) AS t ON true
-        LEFT JOIN LATERAL (
-            SELECT vector <#> {_FRAME_VECTOR} AS distance, time_ms FROM frame_vectors
-            WHERE {TENANT} AND {_VERSION} AND scene_id = s.id
-            ORDER BY distance, time_ms LIMIT 1) AS f ON true
-        LEFT JOIN (
-            SELECT scene_id, sum(weight * asked) AS product FROM scene_terms
-            JOIN unnest(CAST(:tokens AS text[]), CAST(:token_weights AS float8[]))
-                 AS q (term, asked) USING (term)
-            WHERE {TENANT} AND {_VERSION} AND source = 'learned'
-              AND term = ANY(CAST(:tokens AS text[])) AND scene_id = {_IDS}
-            GROUP BY scene_id) AS l ON l.scene_id = s.id
-        LEFT JOIN (
-            SELECT scene_id, array_agg(term) FILTER (WHERE source = 'transcript') AS spoken,
-                   array_agg(term) FILTER (WHERE source = 'screen') AS shown
-            FROM scene_terms
-            WHERE {TENANT} AND {_VERSION} AND source IN ('transcript', 'screen') AND {_TERMS}
-              AND scene_id = {_IDS} GROUP BY scene_id) AS w ON w.scene_id = s.id
-        LEFT JOIN (
-            SELECT scene_id, jsonb_object_agg(tag, score) AS tags FROM scene_tags
-            WHERE {TENANT} AND {_VERSION} AND tag = ANY(CAST(:tags AS text[]))
-              AND scene_id = {_IDS} GROUP BY scene_id) AS g ON g.scene_id = s.id
-        LEFT JOIN (
-            SELECT scene_id, jsonb_object_agg(person_id, confidence) AS people FROM scene_people
-            WHERE {TENANT} AND person_id = ANY(CAST(:person_ids AS uuid[]))
-              AND scene_id = {_IDS} GROUP BY scene_id) AS p ON p.scene_id = s.id
+        {joins.replace("{tenant}", TENANT)}
     """)
 
 
