@@ -108,10 +108,10 @@ def interpolate(knots: Knots, value: float) -> float:
     before = knots[0]
     for after in knots:
         if value <= after[0]:
-            width = after[0] - before[0]
-            if not width:
+            if value == after[0] or after is before:
                 return after[1]
-            return before[1] + (after[1] - before[1]) * (value - before[0]) / width
+            part = (value - before[0]) / (after[0] - before[0])
+            return before[1] + (after[1] - before[1]) * part
         before = after
     return before[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -37,7 +38,13 @@ def _say(server: IdentityServer, data: bytes) -> bytes:
     port = int(server.proxy_url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
+        try:
+            connection.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            # It may have closed, and we not yet been told.
+            if error.errno != errno.ENOTCONN:
+                raise
+            raise ConnectionError(error) from error
         answer = b""
         while chunk := connection.recv(4096):
             answer += chunk
