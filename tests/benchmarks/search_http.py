@@ -58,7 +58,7 @@ class Load:
 
     clients: int
     times_ms: list[float]
-    #: Answers that were not 200, or had no hit.
+    #: Answers that were not 200. That nothing was found can be right.
     errors: int
     seconds: float
 
