@@ -103,7 +103,7 @@ def of_text_model(name: str) -> TextCalibration:
 def interpolate(knots: Knots, value: float) -> float:
     """Piecewise linear through the knots, flat outside them.
 
-    As `numpy.interp`, which takes five times as long for one number; a search asks hundreds.
+    As `numpy.interp`, which takes nine times as long for one number; a search asks for hundreds.
     """
     before = knots[0]
     for after in knots:
