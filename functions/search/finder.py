@@ -271,7 +271,7 @@ def _scenes(entry: Group) -> list[UUID]:
 
 
 def _is_after(entry: Group, place: Place) -> bool:
-    key = (-place.score, place.video_id, place.start_ms, place.scene_id)
+    key = (-place.score, place.video_id.int, place.start_ms, place.scene_id.int)
     return order(entry.best.best) > key
 
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from functions.search.model import Ranked, Tier
 from functions.search.rank import order
@@ -130,5 +129,5 @@ def _touch(earlier: Ranked, later: Ranked) -> bool:
     return before.video_id == after.video_id and after.start_ms - before.end_ms <= MAX_GAP_MS
 
 
-def _by_time(hit: Ranked) -> tuple[UUID, int, UUID]:
-    return (hit.evidence.video_id, hit.evidence.start_ms, hit.evidence.scene_id)
+def _by_time(hit: Ranked) -> tuple[int, int, int]:
+    return (hit.evidence.video_id.int, hit.evidence.start_ms, hit.evidence.scene_id.int)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 Mode = Literal["hybrid", "semantic", "keyword"]
@@ -61,10 +61,6 @@ class QueryWord:
     text: str
     #: What the lexical index is asked for; all of them together are the word.
     terms: tuple[str, ...]
-
-    def __hash__(self) -> int:
-        # Ranking looks words up for every scene, and a string's hash is kept.
-        return hash(self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +132,7 @@ class Request:
     limit: int = 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
     """What every leg found in one scene, raw; None where the leg has nothing for the scene."""
 
@@ -160,8 +156,7 @@ class Evidence:
     people: Mapping[UUID, float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LegScore:
+class LegScore(NamedTuple):
     """One leg's answer for one hit."""
 
     #: Calibrated, 0–1.
@@ -170,7 +165,7 @@ class LegScore:
     rank: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ranked:
     """A scene that is worth showing."""
 

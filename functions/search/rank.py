@@ -8,13 +8,13 @@ compares with the others; strong hits come before possible ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from functions.search.calibration import TextCalibration, interpolate, sparse_score
-from functions.search.importance import found_part
+from functions.search.found_words import FoundWords
 from functions.search.model import (
     TEXT_LEGS,
     Evidence,
@@ -41,8 +41,6 @@ _AGREEMENT: Final = 0.1
 #: Of two scenes that are as good, the one that was seen in two ways is the surer; more than near
 #: ties it does not turn.
 _CONFIRMATION: Final = 0.05
-#: A word counts as found from half its 2-grams on: 자동차 is not 기관차 because both end in 차.
-_WORD_FOUND: Final = 0.5
 #: Calibrated score of the picture → how surely the words it was asked for are visible. The colour
 #: space stays below 0.35 when something named is missing, and above 0.6 when all of it is there.
 _VISIBLE: Final = ((0.35, 0.0), (0.45, 0.5), (0.6, 1.0))
@@ -96,13 +94,18 @@ class Judge:
         return min(known / asked, 1.0) if known else 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Scored:
-    evidence: Evidence
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What one candidate is worth."""
+
+    #: Calibrated, of the legs that took part.
     scores: Mapping[Leg, float]
-    found: Mapping[Leg, tuple[QueryWord, ...]]
+    #: 0–1.
     fused: float
+    #: None for no hit.
     tier: Tier | None
+    #: Words of the query that each leg found, as `FoundWords` has them; only legs that found any.
+    found: Mapping[Leg, int]
 
 
 def rank(judge: Judge, candidates: Sequence[Evidence]) -> list[Ranked]:
@@ -112,16 +115,8 @@ def rank(judge: Judge, candidates: Sequence[Evidence]) -> list[Ranked]:
         judge: of the query.
         candidates: distinct scenes.
     """
-    weights = judge.effective_weights()
-    scored = [_score(judge, weights, evidence) for evidence in candidates]
-    return ordered(
-        candidates,
-        scores=[each.scores for each in scored],
-        fused=[each.fused for each in scored],
-        tiers=[each.tier for each in scored],
-        found=[each.found for each in scored],
-        words=judge.query.words,
-    )
+    reader = _Reader(judge)
+    return ordered(candidates, [reader.verdict(each) for each in candidates], reader.words)
 
 
 def share_out(weights: Weights, knows: Mapping[str, float], *, person: float) -> Weights:
@@ -139,74 +134,137 @@ def share_out(weights: Weights, knows: Mapping[str, float], *, person: float) ->
 
 
 def ordered(
-    candidates: Sequence[Evidence],
-    *,
-    scores: Sequence[Mapping[Leg, float]],
-    fused: Sequence[float],
-    tiers: Sequence[Tier | None],
-    found: Sequence[Mapping[Leg, tuple[QueryWord, ...]]],
-    words: Sequence[QueryWord] = (),
+    candidates: Sequence[Evidence], verdicts: Sequence[Verdict], words: FoundWords
 ) -> list[Ranked]:
     """The candidates that have a tier, strong ones first, each with its rank in every leg.
 
     Args:
-        candidates: distinct scenes; all other arguments are in their order.
-        scores: calibrated, of the legs that took part.
-        fused: 0–1.
-        tiers: None for no hit.
-        found: words of the query that each leg found.
+        candidates: distinct scenes.
+        verdicts: on them, in their order.
         words: of the query.
     """
-    legs = scores[0].keys() if scores else ()
-    ranks = {leg: _ranks([each[leg] for each in scores]) for leg in legs}
+    legs = verdicts[0].scores.keys() if verdicts else ()
+    ranks = {leg: _ranks([each.scores[leg] for each in verdicts]) for leg in legs}
     hits = [
         Ranked(
             evidence=evidence,
-            score=(fused[place] + (tier == "strong")) / 2,
-            tier=tier,
-            legs={
-                leg: LegScore(score=score, rank=ranks[leg][place])
-                for leg, score in scores[place].items()
-            },
-            found=found[place],
-            missing=_missing(words, found[place]),
+            score=(verdict.fused + (verdict.tier == "strong")) / 2,
+            tier=verdict.tier,
+            legs={leg: LegScore(score, ranks[leg][place]) for leg, score in verdict.scores.items()},
+            found={leg: words.named(found) for leg, found in verdict.found.items()},
+            missing=words.named(words.all & ~_union(verdict.found.values())),
         )
-        for place, (evidence, tier) in enumerate(zip(candidates, tiers, strict=True))
-        if tier
+        for place, (evidence, verdict) in enumerate(zip(candidates, verdicts, strict=True))
+        if verdict.tier
     ]
     return sorted(hits, key=order)
 
 
-def _score(judge: Judge, weights: Weights, evidence: Evidence) -> _Scored:
-    scores = leg_scores(judge, evidence)
-    found = _found(judge, evidence, scores)
-    return _Scored(
-        evidence=evidence,
-        scores=scores,
-        found=found,
-        fused=confirm(fuse(weights, scores), _confirmed(judge, found)),
-        tier=tier(
-            words=_explained(judge, evidence, scores, found), meaning=scores.get("dense", 0.0)
-        ),
-    )
+class _Reader:
+    """Judges one candidate after the other; what does not differ between them is at hand."""
 
+    def __init__(self, judge: Judge) -> None:
+        self.words = FoundWords(judge.query.words, judge.importance)
+        self._judge = judge
+        self._weights = judge.effective_weights()
+        self._pictured = self.words.among(judge.pictured)
+        self._names = self.words.among(judge.query.name_words)
+        self._tagged = [
+            (self.words.among((word,)), tuple(tags)) for word, tags in judge.tagged.items() if tags
+        ]
 
-def leg_scores(judge: Judge, evidence: Evidence) -> dict[Leg, float]:
-    """Each leg's calibrated score, 0–1."""
-    all_scores: dict[Leg, float] = {
-        "dense": 0.0
-        if evidence.text_cosine is None
-        else judge.text_calibration.score(evidence.text_cosine, compared=judge.scenes),
-        "sparse": sparse_score(judge.sparse, evidence.sparse_product),
-        "lexical": _coverage(judge, evidence.spoken_terms),
-        "screen": _coverage(judge, evidence.screen_terms),
-        "vision": 0.0
-        if evidence.frame_cosine is None
-        else judge.vision_calibration(evidence.frame_cosine),
-        "tags": sum(share * evidence.tags.get(tag, 0.0) for tag, share in judge.tags.items()),
-        "people": _people(judge, evidence.people),
-    }
-    return {leg: min(all_scores[leg], 1.0) for leg in judge.legs}
+    def verdict(self, evidence: Evidence) -> Verdict:
+        """What a scene is worth."""
+        spoken, said = self.words.read(evidence.spoken_terms)
+        shown, written = self.words.read(evidence.screen_terms)
+        scores = self._scores(evidence, spoken, shown)
+        visible = interpolate(_VISIBLE, scores.get("vision", 0.0))
+        tagged = self._shown_by_tags(evidence)
+        every: dict[Leg, int] = {
+            "lexical": said,
+            "screen": written,
+            "vision": self._pictured if visible else 0,
+            "tags": _union(tagged),
+            "people": self._names if scores.get("people", 0.0) else 0,
+        }
+        found = {leg: words for leg, words in every.items() if words and leg in scores}
+        explained = self._explained(found, visible, tagged, scores)
+        return Verdict(
+            scores=scores,
+            fused=confirm(fuse(self._weights, scores), self._confirmed(found)),
+            tier=tier(words=explained, meaning=scores.get("dense", 0.0)),
+            found=found,
+        )
+
+    def _scores(self, evidence: Evidence, spoken: float, shown: float) -> dict[Leg, float]:
+        """Each leg's calibrated score, 0–1."""
+        judge = self._judge
+        scores: dict[Leg, float] = {}
+        for leg in judge.legs:
+            score = 0.0
+            if leg == "dense":
+                if evidence.text_cosine is not None:
+                    score = judge.text_calibration.score(
+                        evidence.text_cosine, compared=judge.scenes
+                    )
+            elif leg == "vision":
+                if evidence.frame_cosine is not None:
+                    score = judge.vision_calibration(evidence.frame_cosine)
+            elif leg == "lexical":
+                score = spoken
+            elif leg == "screen":
+                score = shown
+            elif leg == "sparse":
+                score = sparse_score(judge.sparse, evidence.sparse_product)
+            elif leg == "tags":
+                score = _tags(judge, evidence.tags)
+            elif leg == "people":
+                score = _people(judge, evidence.people)
+            scores[leg] = min(score, 1.0)
+        return scores
+
+    def _shown_by_tags(self, evidence: Evidence) -> dict[int, float]:
+        """Words whose own tag is there, and how surely: half of "pink at night" is not pink."""
+        if not evidence.tags:
+            return {}
+        sure = {
+            word: interpolate(_VISIBLE, max(evidence.tags.get(tag, 0.0) for tag in tags))
+            for word, tags in self._tagged
+        }
+        return {word: surely for word, surely in sure.items() if surely}
+
+    def _confirmed(self, found: Mapping[Leg, int]) -> float:
+        """The share of the query's words that two kinds of evidence find; text legs are one."""
+        if len(found) < 2:
+            return 0.0
+        kinds = [_union(found.get(leg, 0) for leg in TEXT_LEGS)]
+        kinds += [words for leg, words in found.items() if leg not in TEXT_LEGS]
+        once = twice = 0
+        for words in kinds:
+            twice |= once & words
+            once |= words
+        return min(self.words.share(twice), 1.0)
+
+    def _explained(
+        self,
+        found: Mapping[Leg, int],
+        visible: float,
+        tagged: Mapping[int, float],
+        scores: Mapping[Leg, float],
+    ) -> float:
+        """The share of the query's words that the scene explains by any leg, 0–1."""
+        sure = _union(found.get(leg, 0) for leg in ("lexical", "screen", "people"))
+        explained = self.words.share(sure)
+        seen = found.get("vision", 0) & ~sure
+        shown = {word: surely for word, surely in tagged.items() if "tags" in found}
+        for word, surely in shown.items():
+            if word & sure:
+                continue
+            explained += self.words.share(word) * max(surely, visible if word & seen else 0.0)
+            seen &= ~word
+        explained += self.words.share(seen) * visible
+        anchored = bool(self._judge.query.phrases) or scores.get("people", 0.0) > 0
+        return max(explained, _ANCHORED) if anchored else explained
 
 
 def fuse(weights: Weights, scores: Mapping[Leg, float]) -> float:
@@ -251,11 +309,10 @@ def tier(*, words: float, meaning: float) -> Tier | None:
     return "possible" if alone >= POSSIBLE or together >= POSSIBLE_TOGETHER else None
 
 
-def _coverage(judge: Judge, terms: frozenset[str]) -> float:
-    if not terms:
+def _tags(judge: Judge, found: Mapping[str, float]) -> float:
+    if not found:
         return 0.0
-    shares = zip(judge.query.words, judge.importance, strict=True)
-    return sum(share * found_part(word, terms) for word, share in shares)
+    return sum(share * found.get(tag, 0.0) for tag, share in judge.tags.items())
 
 
 def _people(judge: Judge, found: Mapping[UUID, float]) -> float:
@@ -263,76 +320,11 @@ def _people(judge: Judge, found: Mapping[UUID, float]) -> float:
     return sum(found.get(person.person_id, 0.0) for person in asked) / max(len(asked), 1)
 
 
-def _found(
-    judge: Judge, evidence: Evidence, scores: Mapping[Leg, float]
-) -> dict[Leg, tuple[QueryWord, ...]]:
-    """The words of the query that each leg finds in the scene."""
-    words = judge.query.words
-    found: dict[Leg, tuple[QueryWord, ...]] = {}
-    found["lexical"] = _among(words, evidence.spoken_terms)
-    found["screen"] = _among(words, evidence.screen_terms)
-    if interpolate(_VISIBLE, scores.get("vision", 0.0)):
-        found["vision"] = tuple(word for word in words if word in judge.pictured)
-    found["tags"] = tuple(word for word in words if _shown_by_tags(judge, evidence, word))
-    if scores.get("people", 0.0):
-        found["people"] = tuple(word for word in words if word in judge.query.name_words)
-    return {leg: each for leg, each in found.items() if leg in scores and each}
-
-
-def _shown_by_tags(judge: Judge, evidence: Evidence, word: QueryWord) -> float:
-    """How surely a word's own tag is there: half of "pink at night" is not evidence of pink."""
-    tags = judge.tagged.get(word)
-    if not tags or not evidence.tags:
-        return 0.0
-    return interpolate(_VISIBLE, max(evidence.tags.get(tag, 0.0) for tag in tags))
-
-
-def _among(words: Sequence[QueryWord], terms: frozenset[str]) -> tuple[QueryWord, ...]:
-    if not terms:
-        return ()
-    return tuple(word for word in words if found_part(word, terms) >= _WORD_FOUND)
-
-
-def _confirmed(judge: Judge, found: Mapping[Leg, tuple[QueryWord, ...]]) -> float:
-    """The share of the query's words that two kinds of evidence find; the text legs are one."""
-    confirmed = 0.0
-    if len(found) < 2:
-        return confirmed
-    for word, share in zip(judge.query.words, judge.importance, strict=True):
-        legs = {leg for leg, words in found.items() if word in words}
-        kinds = {"text" if leg in TEXT_LEGS else leg for leg in legs}
-        confirmed += share if len(kinds) > 1 else 0.0
-    return min(confirmed, 1.0)
-
-
-def _explained(
-    judge: Judge,
-    evidence: Evidence,
-    scores: Mapping[Leg, float],
-    found: Mapping[Leg, tuple[QueryWord, ...]],
-) -> float:
-    """The share of the query's words that the scene explains by any leg, 0–1."""
-    visible = interpolate(_VISIBLE, scores.get("vision", 0.0))
-    explained = 0.0
-    for word, share in zip(judge.query.words, judge.importance, strict=True):
-        sure: dict[Leg, float] = {
-            "lexical": 1.0,
-            "screen": 1.0,
-            "vision": visible,
-            "tags": _shown_by_tags(judge, evidence, word),
-            "people": 1.0,
-        }
-        legs = [sure[leg] for leg, words in found.items() if word in words]
-        explained += share * max(legs, default=0.0)
-    anchored = bool(judge.query.phrases) or scores.get("people", 0.0) > 0
-    return max(explained, _ANCHORED) if anchored else explained
-
-
-def _missing(
-    words: Sequence[QueryWord], found: Mapping[Leg, tuple[QueryWord, ...]]
-) -> tuple[QueryWord, ...]:
-    there = {word for each in found.values() for word in each}
-    return tuple(word for word in words if word not in there)
+def _union(sets: Iterable[int]) -> int:
+    union = 0
+    for each in sets:
+        union |= each
+    return union
 
 
 def _ranks(scores: Sequence[float]) -> list[int | None]:
@@ -342,7 +334,10 @@ def _ranks(scores: Sequence[float]) -> list[int | None]:
     return [first[score] if score > 0 else None for score in scores]
 
 
-def order(hit: Ranked) -> tuple[float, UUID, int, UUID]:
-    """The sort key of hits: best first, equal ones by video and time."""
+def order(hit: Ranked) -> tuple[float, int, int, int]:
+    """The sort key of hits: best first, equal ones by video and time.
+
+    Ids as numbers, which sort as the ids do: hits are compared thousands of times.
+    """
     evidence = hit.evidence
-    return (-hit.score, evidence.video_id, evidence.start_ms, evidence.scene_id)
+    return (-hit.score, evidence.video_id.int, evidence.start_ms, evidence.scene_id.int)

@@ -19,9 +19,10 @@ from common import coding
 from common.encoders import QueryEncoders
 from functions.search.calibration import Knots, interpolate
 from functions.search.encoding import EncodedQuery
+from functions.search.found_words import FoundWords
 from functions.search.legs import Abstention
-from functions.search.model import LEGS, Evidence, Leg, Ranked, Request, Weights
-from functions.search.rank import ordered, share_out
+from functions.search.model import LEGS, Evidence, Leg, Ranked, Request, Tier, Weights
+from functions.search.rank import Verdict, ordered, share_out
 from functions.search.retrieval import Example
 
 #: Legs that can compare scenes.
@@ -112,20 +113,18 @@ def rank(
         weights: effective ones.
         models: of the index version.
     """
-    scores = [_scores(each, scene, legs, models) for each in candidates]
-    fused = [
-        weights.text * each.get("dense", 0.0)
-        + weights.vision * each.get("vision", 0.0)
-        + weights.tags * each.get("tags", 0.0)
-        for each in scores
-    ]
-    return ordered(
-        candidates,
-        scores=scores,
-        fused=fused,
-        tiers=["strong" if x >= STRONG else "possible" if x >= POSSIBLE else None for x in fused],
-        found=[{} for _ in candidates],
+    verdicts = [_verdict(_scores(each, scene, legs, models), weights) for each in candidates]
+    return ordered(candidates, verdicts, FoundWords((), ()))
+
+
+def _verdict(scores: Mapping[Leg, float], weights: Weights) -> Verdict:
+    fused = (
+        weights.text * scores.get("dense", 0.0)
+        + weights.vision * scores.get("vision", 0.0)
+        + weights.tags * scores.get("tags", 0.0)
     )
+    tier: Tier | None = "possible" if fused >= POSSIBLE else None
+    return Verdict(scores=scores, fused=fused, tier="strong" if fused >= STRONG else tier, found={})
 
 
 def _scores(
