@@ -32,6 +32,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from common.curves import interpolate
+
 Floats = npt.NDArray[np.float32]
 
 NAME: Final = "colour-and-light"
@@ -96,8 +98,7 @@ def calibrate(cosine: float) -> float:
         0–1, monotone: below 0.35 something named is missing, above 0.6 all of it is there. The
         same scale for any number of named colours.
     """
-    evidence, score = zip(*_CALIBRATION, strict=True)
-    return float(np.interp(cosine * _LENGTH, evidence, score))
+    return interpolate(_CALIBRATION, cosine * _LENGTH)
 
 
 def calibrate_presence(presence: float) -> float:

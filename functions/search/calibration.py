@@ -16,9 +16,8 @@ from typing import ClassVar, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from common.curves import Knots, interpolate
 from common.errors import ConfigError
-
-Knots = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,22 +97,6 @@ def of_text_model(name: str) -> TextCalibration:
         KeyError: a model without one must not be searched with.
     """
     return _BY_MODEL[name]
-
-
-def interpolate(knots: Knots, value: float) -> float:
-    """Piecewise linear through the knots, flat outside them.
-
-    As `numpy.interp`, which takes nine times as long for one number; a search asks for hundreds.
-    """
-    before = knots[0]
-    for after in knots:
-        if value <= after[0]:
-            if value == after[0] or after is before:
-                return after[1]
-            part = (value - before[0]) / (after[0] - before[0])
-            return before[1] + (after[1] - before[1]) * part
-        before = after
-    return before[1]
 
 
 def sparse_score(asked: Mapping[str, float], product: float) -> float:

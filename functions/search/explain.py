@@ -134,4 +134,11 @@ def _shown(lines: Iterable[Shown], asked: frozenset[str]) -> Iterator[MatchedWor
 
 def _matching(text: str, asked: frozenset[str]) -> list[str]:
     """The words of a text, normalised, that hold a term asked for."""
-    return [token.text for token in tokens(text) if asked.intersection(document_terms(token))]
+    initials = {term[0] for term in asked}
+    return [
+        token.text
+        for token in tokens(text)
+        # No ending changes how a word begins, so most words need not be stemmed.
+        if (token.script != "other" or token.text[0] in initials)
+        and asked.intersection(document_terms(token))
+    ]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from functions.search.calibration import TextCalibration, interpolate, sparse_score
+from common.curves import interpolate
+from functions.search.calibration import TextCalibration, sparse_score
 from functions.search.found_words import FoundWords
 from functions.search.model import (
     TEXT_LEGS,
@@ -41,6 +42,8 @@ _AGREEMENT: Final = 0.1
 #: Of two scenes that are as good, the one that was seen in two ways is the surer; more than near
 #: ties it does not turn.
 _CONFIRMATION: Final = 0.05
+#: Kinds of evidence besides text that find words.
+_OTHER_KINDS: Final[tuple[Leg, ...]] = ("vision", "tags", "people")
 #: Calibrated score of the picture → how surely the words it was asked for are visible. The colour
 #: space stays below 0.35 when something named is missing, and above 0.6 when all of it is there.
 _VISIBLE: Final = ((0.35, 0.0), (0.45, 0.5), (0.6, 1.0))
@@ -237,10 +240,10 @@ class _Reader:
         """The share of the query's words that two kinds of evidence find; text legs are one."""
         if len(found) < 2:
             return 0.0
-        kinds = [_union(found.get(leg, 0) for leg in TEXT_LEGS)]
-        kinds += [words for leg, words in found.items() if leg not in TEXT_LEGS]
-        once = twice = 0
-        for words in kinds:
+        once = found.get("lexical", 0) | found.get("screen", 0)
+        twice = 0
+        for leg in _OTHER_KINDS:
+            words = found.get(leg, 0)
             twice |= once & words
             once |= words
         return min(self.words.share(twice), 1.0)
@@ -253,7 +256,7 @@ class _Reader:
         scores: Mapping[Leg, float],
     ) -> float:
         """The share of the query's words that the scene explains by any leg, 0–1."""
-        sure = _union(found.get(leg, 0) for leg in ("lexical", "screen", "people"))
+        sure = found.get("lexical", 0) | found.get("screen", 0) | found.get("people", 0)
         explained = self.words.share(sure)
         seen = found.get("vision", 0) & ~sure
         shown = {word: surely for word, surely in tagged.items() if "tags" in found}

@@ -152,22 +152,23 @@ class Retrieval:
         found: dict[Leg, list[UUID]] = {leg: [] for leg in legs}
         if legs:
             statement = sql.recall(legs, self._among(asked), coded.intersection(legs))
-            for leg, scene_id in self._tx.execute(statement, {**self._parameters(asked), "k": k}):
-                found[leg].append(scene_id)
+            for leg, ids in self._tx.execute(statement, {**self._parameters(asked), "k": k}):
+                found[leg] = [UUID(scene_id) for scene_id in ids or ()]
         return found
 
     def evidence(self, asked: Asked, scene_ids: Sequence[UUID]) -> list[Evidence]:
         """All legs' findings for each scene; scenes that are gone are missing."""
         if not scene_ids:
             return []
-        parameters = {**self._parameters(asked), "scene_ids": list(scene_ids)}
-        return [_evidence(row) for row in self._tx.execute(sql.evidence(asked.legs), parameters)]
+        parameters = {**self._parameters(asked), "scene_ids": _array(scene_ids)}
+        rows = self._tx.execute(sql.evidence(asked.legs), parameters).scalar()
+        return [_evidence(row) for row in rows or ()]
 
     def moments(self, scene_ids: Sequence[UUID]) -> dict[UUID, Moment]:
         """What there is to show of each scene."""
         if not scene_ids:
             return {}
-        rows = self._tx.execute(sql.moments(), {**self._owner, "scene_ids": list(scene_ids)})
+        rows = self._tx.execute(sql.moments(), {**self._owner, "scene_ids": _array(scene_ids)})
         return {row.id: moment_of(row) for row in rows}
 
     def _scenes_with(self, phrase: str, scope: Scope) -> set[UUID]:
@@ -265,7 +266,12 @@ def _texts(row: Any) -> list[str]:
     return [normalise(spoken), normalise(shown)]
 
 
-def _evidence(row: Any) -> Evidence:
+def _array(ids: Sequence[UUID]) -> str:
+    """As Postgres reads arrays; the driver takes long to write hundreds of ids."""
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
+def _evidence(row: Sequence[Any]) -> Evidence:
     (
         scene_id,
         video_id,
@@ -281,8 +287,8 @@ def _evidence(row: Any) -> Evidence:
         people,
     ) = row
     return Evidence(
-        scene_id=scene_id,
-        video_id=video_id,
+        scene_id=UUID(scene_id),
+        video_id=UUID(video_id),
         start_ms=start_ms,
         end_ms=end_ms,
         text_cosine=None if text is None else -text,

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 
 from common import coding
+from common.curves import Knots, interpolate
 from common.encoders import QueryEncoders
-from functions.search.calibration import Knots, interpolate
 from functions.search.encoding import EncodedQuery
 from functions.search.found_words import FoundWords
 from functions.search.legs import Abstention

@@ -51,3 +51,9 @@ def test_only_plain_english_is_touched(word: str) -> None:
         assert result == word
     assert len(result) <= len(word) + 1
     assert bool(result) == bool(word)
+
+
+@given(st.from_regex(r"[a-z]{1,12}", fullmatch=True))
+def test_no_word_loses_its_beginning(word: str) -> None:
+    """The search skips words by their first letter before it stems them."""
+    assert stem(word)[0] == word[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from common.errors import ConfigError
 from functions.search.calibration import (
     NO_EVIDENCE,
-    interpolate,
     of_text_model,
     read,
     sparse_score,
@@ -99,14 +97,3 @@ def test_learned_weights_score_by_what_the_query_weighs(
     assert 0 <= sparse_score(asked, low) <= sparse_score(asked, high) <= 1
     assert sparse_score(asked, sum(weight**2 for weight in asked.values())) == 1
     assert sparse_score({}, high) == 0
-
-
-@given(
-    st.lists(st.integers(-50, 50), min_size=1, max_size=8, unique=True).map(sorted),
-    st.lists(st.floats(0, 1), min_size=8, max_size=8),
-    st.floats(-60, 60),
-)
-def test_interpolation_is_numpys(xs: list[int], ys: list[float], value: float) -> None:
-    """Between, at and beyond the knots."""
-    knots = tuple(zip([float(x) for x in xs], ys, strict=False))
-    assert interpolate(knots, value) == pytest.approx(np.interp(value, xs, ys[: len(xs)]))

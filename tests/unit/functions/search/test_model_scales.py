@@ -10,7 +10,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.search.calibration import interpolate, of_text_model
+from common.curves import interpolate
+from functions.search.calibration import of_text_model
 from functions.search.importance import importance
 from functions.search.model import Evidence, Leg, LegScore, Weights
 from functions.search.query import parse
