@@ -17,7 +17,6 @@ import argparse
 import json
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import time
@@ -26,52 +25,38 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
-import numpy as np
-import numpy.typing as npt
 import sqlalchemy
 from sqlalchemy import Connection
 
 from common.config import Settings
 from common.database import Database
-from common.encoders import QueryEncoders, load
-from functions.search.encoding import EncodedQuery, Encoders
-from functions.search.finder import widths
-from functions.search.model import Leg, Scope
-from functions.search.retrieval import Asked, Retrieval
+from common.encoders import load
 from local.identity import IdentityServer
 from local.postgres import Postgres
 from tests.benchmarks import (
     search_data,
-    search_figures,
+    search_designs,
     search_http,
     search_library,
     search_peers,
     search_store,
 )
-from tests.benchmarks.search_data import (
-    FRAMES_PER_SCENE,
-    QUESTIONS,
-    Floats,
-    Material,
-    Neighbour,
-    Tenant,
-)
+from tests.benchmarks.search_data import Material, Neighbour, Tenant
+from tests.benchmarks.search_designs import LEGS, K, Question, Search
 from tests.benchmarks.search_figures import Disk, Figures
 from tests.benchmarks.search_http import Load
+from tests.benchmarks.search_report import Stored, report
 
 SQL = Path(__file__).parents[2] / "common" / "sql" / "schema.sql"
-K = 20
-LEGS: tuple[Leg, ...] = ("dense", "vision")
 #: How often each question is asked, by the size of the tenant.
 ROUNDS = {100: 10, 1_000: 10, 10_000: 4, 100_000: 2}
 #: The tenant that is searched by whole requests.
 WHOLE = 10_000
-#: Requests of the one client, and of each of the many.
-ALONE, EACH = 50, 3
-#: Bytes that a scene and its frames take, about: ours, and in each of the peers' tables.
-_OURS_BYTES, _PEER_BYTES = 13_000, 22_000
+#: Requests before any is measured, then of the one client, and of each of the many.
+WARM, ALONE, EACH = 10, 50, 3
+#: Bytes that a scene and its frames take, about: in our tables, in plain columns, under HNSW.
+_OURS_BYTES, _PLAIN_BYTES, _HNSW_BYTES = 13_000, 22_000, 55_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +77,6 @@ class Scale:
 QUICK = Scale(sizes=(100, 1_000, 10_000), total=15_000, plain=15_000, hnsw=1_500)
 NORMAL = Scale(sizes=(100, 1_000, 10_000, 100_000), total=150_000, plain=120_000, hnsw=12_000)
 FULL = Scale(sizes=NORMAL.sizes, total=1_000_000, plain=250_000, hnsw=150_000)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Question:
-    """A query, for the database and for the oracle."""
-
-    encoded: EncodedQuery
-    text: Floats
-    frame: Floats
-
-
-Search = Callable[[Connection, Tenant, Question], dict[Leg, list[UUID]]]
 
 
 def main() -> None:
@@ -153,13 +126,13 @@ class Benchmark:
         )
         prepare(self._server)
         try:
-            build_s = self._store(made_of, tenants, others)
+            stored = self._store(made_of, tenants, others)
             figures = [each for tenant in tenants for each in self._measure(tenant)]
             disks = self._disks()
             loads = self._whole(next(each for each in tenants if each.scenes == WHOLE))
         finally:
             self._server.stop()
-        report(scale, figures, disks, loads, build_s)
+        report(stored, figures, disks, loads, searched=WHOLE)
 
     def _tenant(self, made_of: Material, number: int, scenes: int) -> Tenant:
         user_id = self._account.user_id if scenes == WHOLE else None
@@ -167,8 +140,8 @@ class Benchmark:
 
     def _store(
         self, made_of: Material, tenants: Sequence[Tenant], others: Sequence[Neighbour]
-    ) -> float:
-        """Fill all tables; seconds that HNSW indexes took."""
+    ) -> Stored:
+        """Fill all tables."""
         scale = self._scale
         for_hnsw = [each for each in tenants if scale.measured_by_hnsw(each.scenes)]
         plain: list[Tenant | Neighbour] = [
@@ -204,33 +177,43 @@ class Benchmark:
             )
         say(f"HNSW indexes built in {build_s:.0f} s")
         self._server.execute("VACUUM ANALYZE", database="bench")
-        return build_s
+        return Stored(
+            ours=scale.total,
+            plain=sum(each.scenes for each in plain),
+            hnsw=sum(each.scenes for each in under),
+            build_s=build_s,
+        )
 
     def _measure(self, tenant: Tenant) -> list[Figures]:
         """Ask all designs, in turn, and compare what they find with exact double precision."""
         say(f"asking the tenant of {tenant.scenes} scenes")
-        designs: dict[str, Search] = {"ours": partial(_ours, self._models), "plain exact": _plain}
+        designs: dict[str, Search] = {
+            "ours": partial(search_designs.ours, self._models),
+            "plain exact": search_designs.plain,
+        }
         if self._scale.measured_by_hnsw(tenant.scenes):
-            designs["HNSW, planner's choice"] = partial(_hnsw, forced=False)
-            designs["HNSW, forced"] = partial(_hnsw, forced=True)
+            designs["HNSW, planner's choice"] = partial(search_designs.hnsw, forced=False)
+            designs["HNSW, forced"] = partial(search_designs.hnsw, forced=True)
         found = {name: Figures(design=name, scenes=tenant.scenes) for name in designs}
         names = {tenant.scene_id(scene): scene for scene in range(tenant.scenes)}
         with (
             closing(self._connect("heimdex_api")) as database,
             database.tenant(tenant.user_id) as tx,
         ):
-            for question in questions(self._models):
-                scores = exact_scores(tenant, question)
+            for question in search_designs.questions(self._models):
+                scores = search_designs.exact_scores(tenant, question)
                 for name, search in designs.items():
                     rows = search(tx, tenant, question)
                     for leg in LEGS:
-                        found[name].judge([names[row] for row in rows[leg]], scores[leg], K)
+                        found[name].judge(leg, [names[row] for row in rows[leg]], scores[leg], K)
                 for _ in range(ROUNDS[tenant.scenes]):
                     for name, search in designs.items():
                         found[name].times_ms.append(_timed_ms(search, tx, tenant, question))
                 for name in designs:
                     if name.startswith("HNSW"):
-                        found[name].plans = _plans(tx, tenant, question, name.endswith("forced"))
+                        found[name].plans = search_designs.plans(
+                            tx, tenant, question, name.endswith("forced")
+                        )
         for each in found.values():
             say(f"  {each.design}: {json.dumps(each.summary())}")
         return list(found.values())
@@ -252,25 +235,21 @@ class Benchmark:
         return found
 
     def _whole(self, tenant: Tenant) -> dict[str, Load]:
-        """Whole requests: one client, text repeated, then new; then many at once, all new."""
+        """Whole requests: of one client, new and once more; then of many at once, all new."""
         say("starting the function")
         database_url = self._server.url("bench", "heimdex_api")
-        new = search_http.texts(10 + ALONE + search_http.CLIENTS * EACH)
-        repeated, alone, many = new[:10], new[10 : 10 + ALONE], new[10 + ALONE :]
+        new = search_http.texts(WARM + ALONE + search_http.CLIENTS * EACH)
+        warm, alone, many = new[:WARM], new[WARM : WARM + ALONE], new[WARM + ALONE :]
         each = [many[place :: search_http.CLIENTS] for place in range(search_http.CLIENTS)]
         with search_http.search_function(self._identity, self._directory, database_url) as url:
             ask = partial(search_http.ask, url, self._account.token)
-            ask([repeated])
+            ask([warm])
             say("asking it")
-            asked = {
-                "cached": [repeated * (ALONE // len(repeated))],
-                "encoded": [alone],
-                "many": each,
-            }
+            asked = {"encoded": [alone], "cached": [alone], "many": each}
             loads = {}
             for name, queries in asked.items():
                 loads[name] = ask(queries)
-                say(f"  {_LOADS[name]}: {json.dumps(loads[name].summary())}")
+                say(f"  {name}: {json.dumps(loads[name].summary())}")
             return loads
 
     def _connect(self, role: str) -> Database:
@@ -282,19 +261,6 @@ class Benchmark:
                 database_url=self._server.url("bench", role),
             )
         )
-
-
-def questions(models: QueryEncoders) -> list[Question]:
-    """The questions, encoded by the models that made the rows."""
-    encoders = Encoders(models)
-    found = []
-    for said, seen in QUESTIONS:
-        frame = models.image.encode(seen)
-        assert frame is not None
-        spoken, shown = encoders.encode(said), encoders.encode(seen)
-        encoded = replace(spoken, frame_vector=shown.frame_vector, frame_code=shown.frame_code)
-        found.append(Question(encoded=encoded, text=models.text.encode([said])[0], frame=frame))
-    return found
 
 
 def prepare(server: Postgres) -> None:
@@ -311,166 +277,10 @@ def prepare(server: Postgres) -> None:
         connection.exec_driver_sql(search_peers.SCHEMA)
 
 
-def _ours(
-    models: QueryEncoders, tx: Connection, tenant: Tenant, question: Question
-) -> dict[Leg, list[UUID]]:
-    rows = Retrieval(tx, user_id=tenant.user_id, index_version=search_store.VERSION)
-    asked = Asked(
-        legs=LEGS,
-        text_vector=question.encoded.text_vector,
-        frame_vector=question.encoded.frame_vector,
-        widths=widths(models, tenant.scenes),
-        text_code=question.encoded.text_code,
-        frame_code=question.encoded.frame_code,
-        terms=(),
-        tags=(),
-        people=(),
-        scope=Scope(),
-        allowed=None,
-    )
-    return rows.candidates(asked, k=K)
-
-
-def _plain(tx: Connection, tenant: Tenant, question: Question) -> dict[Leg, list[UUID]]:
-    parameters = _parameters(tenant, question)
-    return {leg: list(tx.execute(search_peers.PLAIN[leg], parameters).scalars()) for leg in LEGS}
-
-
-def _hnsw(
-    tx: Connection, tenant: Tenant, question: Question, *, forced: bool
-) -> dict[Leg, list[UUID]]:
-    parameters = _parameters(tenant, question)
-    with search_peers.only_hnsw(tx, forced=forced):
-        return {leg: list(tx.execute(search_peers.HNSW[leg], parameters).scalars()) for leg in LEGS}
-
-
-def _plans(tx: Connection, tenant: Tenant, question: Question, forced: bool) -> dict[str, str]:
-    parameters = _parameters(tenant, question)
-    with search_peers.only_hnsw(tx, forced=forced):
-        return {
-            leg: search_peers.indexes_used(tx, search_peers.HNSW[leg], parameters) for leg in LEGS
-        }
-
-
-def _parameters(tenant: Tenant, question: Question) -> dict[str, object]:
-    return {
-        "user_id": tenant.user_id,
-        "text_vector": question.encoded.text_vector,
-        "frame_vector": question.encoded.frame_vector,
-        "k": K,
-    }
-
-
 def _timed_ms(search: Search, tx: Connection, tenant: Tenant, question: Question) -> float:
     started = time.perf_counter()
     search(tx, tenant, question)
     return (time.perf_counter() - started) * 1_000
-
-
-def exact_scores(tenant: Tenant, question: Question) -> dict[Leg, npt.NDArray[np.float64]]:
-    """Every scene's score per leg, in double precision from the original vectors."""
-    frames = _products(tenant.frames, question.frame)
-    return {
-        "dense": _products(tenant.text, question.text),
-        "vision": frames.reshape(-1, FRAMES_PER_SCENE).max(axis=1),
-    }
-
-
-def _products(vectors: Floats, query: Floats) -> npt.NDArray[np.float64]:
-    chunks = np.array_split(vectors, len(vectors) // 20_000 + 1)
-    return np.concatenate([chunk.astype(np.float64) @ query.astype(np.float64) for chunk in chunks])
-
-
-def report(
-    scale: Scale,
-    figures: Sequence[Figures],
-    disks: Sequence[Disk],
-    loads: dict[str, Load],
-    build_s: float,
-) -> None:
-    """The tables, and the JSON line."""
-    medians = {(each.scenes, each.design): each.p50_ms for each in figures}
-    ratios = {size: medians[size, "plain exact"] / medians[size, "ours"] for size in scale.sizes}
-    print(
-        f"scenes stored: {scale.total:,} in ours, {scale.plain:,} in plain columns, "
-        f"{scale.hnsw:,} under HNSW (indexes built in {build_s:.0f} s); "
-        f"{FRAMES_PER_SCENE} frames each\n"
-    )
-    search_figures.print_table(figures, ratios)
-    search_figures.print_disk(disks)
-    title = f"whole requests by HTTP, {WHOLE:,} scenes"
-    print(f"\n{title:40} clients  p50 ms  p95 ms  errors      /s")
-    for name, load_ in loads.items():
-        found = load_.summary()
-        print(f"{_LOADS[name]:40} " + " ".join(f"{found[key]:>7}" for key in _COLUMNS))
-    for profile, needed in instances(loads).items():
-        print(
-            f"{search_http.CLIENTS} clients, p95 below {search_http.TARGET_S} s, encoders of the "
-            f"{profile} profile ({search_http.ENCODING_MS[profile]} ms): {needed} instances"
-        )
-    print(json.dumps(summary(scale, figures, disks, loads, build_s, ratios)))
-
-
-_LOADS = {
-    "cached": "texts repeated (without encoding)",
-    "encoded": "every text new",
-    "many": "every text new, all clients at once",
-}
-_COLUMNS = ("clients", "p50_ms", "p95_ms", "errors", "requests_per_s")
-
-
-def summary(
-    scale: Scale,
-    figures: Sequence[Figures],
-    disks: Sequence[Disk],
-    loads: dict[str, Load],
-    build_s: float,
-    ratios: dict[int, float],
-) -> dict[str, object]:
-    """For JSON."""
-    ours = [each for each in figures if each.design == "ours"]
-    plain = {each.scenes: each for each in figures if each.design == "plain exact"}
-    by_size = {f"ratio_{_short(size)}": round(ratio, 2) for size, ratio in ratios.items()}
-    return {
-        **dict.fromkeys(("ratio_1k", "ratio_10k", "ratio_100k")),
-        **by_size,
-        "recall_min": min(min(each.recalls) for each in ours),
-        "recall_mean": round(
-            statistics.fmean(recall for each in ours for recall in each.recalls), 4
-        ),
-        "short_results": sum(each.short for each in ours),
-        "percentiles": {
-            str(each.scenes): {
-                "ours_p50_ms": round(each.p50_ms, 2),
-                "ours_p95_ms": round(each.p95_ms, 2),
-                "peer_p50_ms": round(plain[each.scenes].p50_ms, 2),
-                "peer_p95_ms": round(plain[each.scenes].p95_ms, 2),
-            }
-            for each in ours
-        },
-        "scenes": {"ours": scale.total, "plain": scale.plain, "hnsw": scale.hnsw},
-        "hnsw": {
-            "build_s": round(build_s, 1),
-            **{
-                f"{each.scenes}, {each.design}": each.summary()
-                for each in figures
-                if each.design.startswith("HNSW")
-            },
-        },
-        "disk_bytes_per_scene": {each.design: round(each.per_scene_bytes) for each in disks},
-        "http": {name: each.summary() for name, each in loads.items()},
-        "instances": instances(loads),
-    }
-
-
-def instances(loads: dict[str, Load]) -> dict[str, int]:
-    """Instances that the target takes, by profile."""
-    return {
-        profile: search_http.instances(
-            encoding_ms / 1_000, loads["cached"].mean_ms / 1_000, loads["many"].spread
-        )
-        for profile, encoding_ms in search_http.ENCODING_MS.items()
-    }
 
 
 def say(message: str) -> None:
@@ -492,17 +302,17 @@ def _progress(what: str, total: int) -> Callable[[int], None]:
 
 
 def _some(others: Sequence[Neighbour], scenes: int) -> list[Neighbour]:
-    """The first of them that have at most so many scenes together."""
-    sums = np.cumsum([each.scenes for each in others])
-    return [each for each, so_far in zip(others, sums, strict=True) if so_far <= scenes]
-
-
-def _short(size: int) -> str:
-    return str(size) if size < 1_000 else f"{size // 1_000}k"
+    """As many of them as fit into so many scenes, the first that do."""
+    chosen = []
+    for each in others:
+        if each.scenes <= scenes:
+            chosen.append(each)
+            scenes -= each.scenes
+    return chosen
 
 
 def _check_disk(directory: Path, scale: Scale) -> None:
-    needed = scale.total * _OURS_BYTES + (scale.plain + scale.hnsw) * _PEER_BYTES
+    needed = scale.total * _OURS_BYTES + scale.plain * _PLAIN_BYTES + scale.hnsw * _HNSW_BYTES
     free = shutil.disk_usage(directory).free
     if needed > free:
         sys.exit(f"{directory} has {free / 1e9:.0f} GB free; {needed / 1e9:.0f} GB are needed")

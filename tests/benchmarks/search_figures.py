@@ -21,8 +21,8 @@ class Figures:
     design: str
     scenes: int
     times_ms: list[float] = field(default_factory=list)
-    #: Of each question and leg.
-    recalls: list[float] = field(default_factory=list)
+    #: Of each question, by leg.
+    recalls: dict[str, list[float]] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
     #: Results with fewer rows than asked for and there.
     short: int = 0
@@ -39,10 +39,18 @@ class Figures:
         """Of all times."""
         return percentile(self.times_ms, 95)
 
-    def judge(self, found: Sequence[int], scores: npt.NDArray[np.float64], k: int) -> None:
+    @property
+    def all_recalls(self) -> list[float]:
+        """Of all legs together."""
+        return [each for recalls in self.recalls.values() for each in recalls]
+
+    def judge(
+        self, leg: str, found: Sequence[int], scores: npt.NDArray[np.float64], k: int
+    ) -> None:
         """Take a result into account.
 
         Args:
+            leg: whose it is.
             found: scenes, by number.
             scores: of all scenes, exact.
             k: scenes asked for.
@@ -50,15 +58,17 @@ class Figures:
         wanted = min(k, len(scores))
         self.rows.append(len(found))
         self.short += len(found) < wanted
-        self.recalls.append(recall(found, scores, wanted))
+        self.recalls.setdefault(leg, []).append(recall(found, scores, wanted))
 
     def summary(self) -> dict[str, object]:
         """For JSON."""
         return {
             "p50_ms": round(self.p50_ms, 2),
             "p95_ms": round(self.p95_ms, 2),
-            "recall_min": round(min(self.recalls), 4),
-            "recall_mean": round(statistics.fmean(self.recalls), 4),
+            "recall_min": {leg: round(min(each), 4) for leg, each in self.recalls.items()},
+            "recall_mean": {
+                leg: round(statistics.fmean(each), 4) for leg, each in self.recalls.items()
+            },
             "rows_min": min(self.rows),
             "rows_mean": round(statistics.fmean(self.rows), 2),
             "short_results": self.short,
@@ -100,19 +110,21 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def print_table(all_figures: Sequence[Figures], ratios: dict[int, float]) -> None:
     """Every design at every size, for people."""
-    row = "{:>8}  {:24} {:>9} {:>9} {:>7} {:>11} {:>11} {:>9} {:>6}"
-    names = ("scenes", "design", "p50 ms", "p95 ms", "ratio", "recall min", "recall mean")
-    print(row.format(*names, "rows mean", "short"))
+    legs = list(all_figures[0].recalls)
+    recalls = [f"{leg} {what}" for leg in legs for what in ("min", "mean")]
+    row = "{:>8}  {:24} {:>9} {:>9} {:>7}" + " {:>11}" * len(recalls) + " {:>9} {:>6}"
+    print(f"{'':63}recall")
+    print(row.format("scenes", "design", "p50 ms", "p95 ms", "ratio", *recalls, "rows", "short"))
     for each in all_figures:
-        cells = (
-            f"{ratios[each.scenes]:.1f}" if each.design == "ours" else "",
-            f"{min(each.recalls):.3f}",
-            f"{statistics.fmean(each.recalls):.3f}",
-            f"{statistics.fmean(each.rows):.1f}",
-            each.short,
-        )
+        ratio = f"{ratios[each.scenes]:.1f}" if each.design == "ours" else ""
+        found = [
+            f"{measure(each.recalls[leg]):.3f}"
+            for leg in legs
+            for measure in (min, statistics.fmean)
+        ]
         times = (f"{each.p50_ms:.2f}", f"{each.p95_ms:.2f}")
-        print(row.format(each.scenes, each.design, *times, *cells))
+        rows = f"{statistics.fmean(each.rows):.1f}"
+        print(row.format(each.scenes, each.design, *times, ratio, *found, rows, each.short))
         for leg, plan in each.plans.items():
             print(f"{'':>10}planner, {leg}: {plan}")
 

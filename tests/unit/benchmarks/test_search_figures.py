@@ -27,7 +27,7 @@ def test_only_rows_that_are_there_can_be_missing() -> None:
     """A tenant with fewer scenes than asked for is answered in full; one row less is short."""
     figures = Figures(design="ours", scenes=2)
     scores = np.array([0.2, 0.1])
-    figures.judge([0, 1], scores, 20)
-    assert (figures.short, figures.recalls, figures.rows) == (0, [1.0], [2])
-    figures.judge([0], scores, 20)
-    assert (figures.short, figures.recalls, figures.rows) == (1, [1.0, 0.5], [2, 1])
+    figures.judge("dense", [0, 1], scores, 20)
+    assert (figures.short, figures.all_recalls, figures.rows) == (0, [1.0], [2])
+    figures.judge("dense", [0], scores, 20)
+    assert (figures.short, figures.all_recalls, figures.rows) == (1, [1.0, 0.5], [2, 1])
