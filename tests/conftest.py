@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import text
 
 from common.config import Settings
@@ -20,6 +21,10 @@ from local.postgres import Postgres
 
 SCHEMA = Path(__file__).parents[1] / "common" / "sql" / "schema.sql"
 _TEMPLATE = "heimdex_template"
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis_settings.register_profile("heimdex", deadline=None)
+hypothesis_settings.load_profile("heimdex")
 
 
 @dataclass(frozen=True, kw_only=True)
