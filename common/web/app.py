@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import flask
-from werkzeug.exceptions import HTTPException
 
 from common import log
 from common.config import Settings
 from common.database import Database
-from common.errors import HeimdexError, InputError, NotFoundError
+from common.errors import InputError
 from common.web.dispatch import Dispatcher
 from common.web.headers import allow_origin, secure
-from common.web.language import preferred
 from common.web.pages import PageTokens
-from common.web.problem import MEDIA_TYPE, RETRY_AFTER_S, problem_of
+from common.web.refusals import refusal
 from common.web.routes import Authenticate, Route, RouteTable
 from common.web.trace import Trace, trace_of
 
@@ -170,35 +168,4 @@ def _log(response: flask.Response) -> None:
 
 def _refuse(error: Exception) -> flask.Response:
     """Any exception as a problem document."""
-    known = _known(error)
-    if known.code == "internal":
-        log.event("http.crashed", severity="ERROR", error=error)
-    language = preferred(flask.request.headers.get("Accept-Language"))
-    problem = problem_of(known, language=language, request_id=_trace().request_id)
-    flask.g.code = problem.code
-    response = flask.Response(problem.model_dump_json(), problem.status, mimetype=MEDIA_TYPE)
-    response.headers["Content-Language"] = language
-    if problem.code in RETRY_AFTER_S:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S[problem.code])
-    if problem.code == "unauthenticated":
-        response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, HTTPException) and (allow := _allow(error)):
-        response.headers["Allow"] = allow
-    return response
-
-
-def _known(error: Exception) -> HeimdexError:
-    """The error as one with a code."""
-    if isinstance(error, HeimdexError):
-        return error
-    status = (error.code or 500) if isinstance(error, HTTPException) else 500
-    by_status = {405: "method_not_allowed", 413: "request_too_large"}
-    if status == 404:
-        return NotFoundError()
-    if status in by_status:
-        return InputError(by_status[status])
-    return InputError("invalid_request") if 400 <= status < 500 else HeimdexError("internal")
-
-
-def _allow(error: HTTPException) -> str:
-    return dict(error.get_headers(flask.request.environ)).get("Allow", "")
+    return refusal(error, request_id=_trace().request_id)

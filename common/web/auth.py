@@ -25,6 +25,7 @@ from sqlalchemy import text
 from common import config
 from common.database import Database
 from common.errors import AuthError, TransientError
+from common.web.claims import check_claims
 
 #: Difference between our clock and Google's that is forgiven (firebase-admin-python#624).
 CLOCK_SKEW_S: Final = 10
@@ -101,6 +102,7 @@ def authenticate(headers: RequestHeaders, *, check_revoked: bool) -> FirebaseIde
         claims = auth.verify_id_token(
             token, app=app, check_revoked=check_revoked, clock_skew_seconds=CLOCK_SKEW_S
         )
+        check_claims(token, claims, latest_s=time.time() + CLOCK_SKEW_S)
     except _TOKEN_FAULTS as error:
         raise AuthError(type(error).__name__) from error
     except OSError as error:  # requests' exceptions, some of which are ValueErrors as well

@@ -28,3 +28,8 @@ def trace_of(header: str | None) -> Trace:
         return Trace(request_id=match[1], traceparent=match[0])
     request_id = secrets.token_hex(16)
     return Trace(request_id=request_id, traceparent=f"00-{request_id}-{secrets.token_hex(8)}-00")
+
+
+def traceparent_of(value: object) -> str:
+    """The value if it is a valid traceparent, else "": for what did not come through HTTP."""
+    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else ""

@@ -8,6 +8,7 @@ import functions_framework
 from common import config, log
 from common.database import Database
 from common.web.app import create_app, to_response
+from common.web.envelope import harden
 from common.web.firebase import authenticator
 from functions.api.routes import routes
 from functions.api.services import Api
@@ -15,6 +16,7 @@ from functions.api.signing import LazySigner
 
 log.configure("api")
 _settings = config.load()
+harden(origins=_settings.cors_origins)
 _database = Database.connect(_settings)
 _app = create_app(
     "api",

@@ -9,6 +9,7 @@ from common import config, encoders, log, model_mirror
 from common.database import Database
 from common.index_version import index_version
 from common.web.app import create_app, to_response
+from common.web.envelope import harden
 from common.web.firebase import authenticator
 from functions.search.encoding import Encoders
 from functions.search.finder import Finder
@@ -20,6 +21,7 @@ _WARM_UP = "a red car at night"
 
 log.configure("search")
 _settings = config.load()
+harden(origins=_settings.cors_origins)
 _database = Database.connect(_settings)
 _index_version = index_version(_settings.profile, choose=_settings.chosen_models)
 model_mirror.fetch(_settings, below=encoders.QUERY)

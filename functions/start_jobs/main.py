@@ -25,10 +25,12 @@ from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
 from common.messages import Push, RunReady, decode, decode_push
 from common.storage import ObjectStore
+from common.web.envelope import harden
 from functions.start_jobs.doorbell import Doorbell
 from functions.start_jobs.sweeping import Buckets, Sweeper, Timing
 
 log.configure("start_jobs")
+harden()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,9 +21,12 @@ from common.ledger.outbox import Outbox
 from common.ledger.uploads import Uploads
 from common.ports import Objects
 from common.storage import ObjectStore
-from functions.upload_finalized.validate import UploadAccepted, read_event
+from common.web.envelope import harden_events
+from common.web.trace import traceparent_of
+from functions.upload_finalized.validate import FINALIZED, UploadAccepted, read_event
 
 log.configure("upload_finalized")
+harden_events()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,11 @@ def upload_finalized(event: CloudEvent) -> None:
     Raises:
         TransientError: deliver the event again.
     """
-    traceparent = str(event.get("traceparent") or "")
+    traceparent = traceparent_of(event.get("traceparent"))
     with log.bound(traceparent=traceparent):
+        if event["type"] != FINALIZED:
+            log.event("event.unwanted", severity="WARNING")
+            return
         handle(event.get_data(), traceparent, _services())
 
 

@@ -12,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.errors import ContractError
 from common.ledger.uploads import StoredObject
 
+#: The one type of event that says that bytes are there.
+FINALIZED: Final = "google.cloud.storage.object.v1.finalized"
+#: Generations are 64-bit, in Cloud Storage as in the ledger.
+_MAX_GENERATION: Final = 2**63 - 1
+
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 #: The names that the API makes (`common.videos.uploads`).
 _NAME: Final = re.compile(
@@ -38,7 +43,7 @@ class _StorageObjectData(BaseModel):
     bucket: str
     name: str
     # Sent as strings: they are 64-bit.
-    generation: int = Field(gt=0)
+    generation: int = Field(gt=0, le=_MAX_GENERATION)
     size: int = Field(ge=0)
     content_type: str = Field(default="", alias="contentType")
     crc32c: str = ""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import firebase_admin
+import functions_framework
 import google.auth
 import grpc
 import requests
@@ -41,6 +43,23 @@ def authenticate_header(*, header: str, check_revoked: bool) -> dict[str, Any]:
     except HeimdexError as error:
         return {"error": type(error).__name__, "code": error.code}
     return {"uid": identity.uid, "email": identity.email}
+
+
+@cache
+def _api() -> Any:
+    """The API function as deployed; its database is one of the test's."""
+    return functions_framework.create_app("api", "functions/api/main.py", "http").test_client()
+
+
+def request(*, method: str, path: str, headers: list[list[str]]) -> dict[str, Any]:
+    """A request to the API function, and everything of its answer."""
+    pairs = Headers([(name, value) for name, value in headers])
+    answer = _api().open(path, method=method, headers=pairs)
+    return {
+        "status": answer.status_code,
+        "headers": sorted(answer.headers.items()),
+        "body": answer.get_json(silent=True),
+    }
 
 
 def admin(*, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,6 +123,7 @@ def _impersonated(email: str) -> Any:
 _CALLS: dict[str, Callable[..., dict[str, Any]]] = {
     "verify": verify,
     "authenticate": authenticate_header,
+    "request": request,
     "admin": admin,
     "sign": sign,
     "sign_url": sign_url,
@@ -113,7 +133,11 @@ _CALLS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 if __name__ == "__main__":
+    # A function logs to standard output, which is for answers here.
+    answers, sys.stdout = sys.stdout, sys.stderr
     firebase_admin.initialize_app(options={"httpTimeout": 10})
     for line in sys.stdin:
         call = json.loads(line)
-        print(json.dumps(_CALLS[call.pop("call")](**call)), flush=True)  # noqa: T201 - the answer
+        print(  # noqa: T201 - the answer
+            json.dumps(_CALLS[call.pop("call")](**call)), file=answers, flush=True
+        )
