@@ -145,8 +145,8 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             429,
             "You have used all exports that your plan allows for now. Export again after the time "
             "in Retry-After (seconds).",
-            "현재 요금제에서 할 수 있는 내보내기를 모두 사용했습니다. Retry-After에 표시된 시간(초) "
-            "뒤에 다시 내보내 주세요.",
+            "현재 요금제에서 할 수 있는 내보내기를 모두 사용했습니다. Retry-After에 표시된 "
+            "시간(초) 뒤에 다시 내보내 주세요.",
         ),
         # --- uploads --------------------------------------------------------------------------
         "upload_expired": _text(

@@ -54,8 +54,8 @@ def announce(
     tx.execute(
         text(
             "INSERT INTO videos (user_id, id, title, reserved_ms, expires_at) "
-            "VALUES (:user_id, :id, :title, :reserved_ms, clock_timestamp() + make_interval(days => "
-            "(SELECT t.retention_days FROM users u JOIN tiers t ON t.name = u.tier "
+            "VALUES (:user_id, :id, :title, :reserved_ms, clock_timestamp() + make_interval("
+            "days => (SELECT t.retention_days FROM users u JOIN tiers t ON t.name = u.tier "
             "WHERE u.id = :user_id)))"
         ),
         {"user_id": user_id, "id": video_id, "title": title, "reserved_ms": reserved_ms},
