@@ -91,8 +91,8 @@ class Dispatcher(Generic[ServicesT]):
         try:
             with self.database.tenant(principal.user_id, effect="audit.record") as tx:
                 audit.record_refusal(tx, principal.user_id, refused.code)
-        except TransientError as error:
-            log.event("audit.unrecorded", severity="WARNING", error=error)
+        except (TransientError, DBAPIError) as error:
+            log.event("audit.unrecorded", severity="ERROR", error=error)
 
     def _once(
         self,
