@@ -105,6 +105,49 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "Something went wrong on our side. Retry; if it stays, report the request id.",
             "서버에서 문제가 발생했습니다. 다시 시도하고, 계속되면 요청 ID를 알려 주세요.",
         ),
+        # --- quotas ---------------------------------------------------------------------------
+        "uploads_exhausted": _text(
+            429,
+            "You have used all uploads that your plan allows for now. Upload again after the time "
+            "in Retry-After (seconds), or change to a larger plan.",
+            "현재 요금제에서 할 수 있는 업로드를 모두 사용했습니다. Retry-After에 표시된 시간(초) "
+            "뒤에 다시 올리거나 더 큰 요금제로 바꿔 주세요.",
+        ),
+        "bytes_exhausted": _text(
+            429,
+            "These files are more than your plan has left for now. Upload smaller files, or upload "
+            "again after the time in Retry-After (seconds).",
+            "파일이 현재 요금제의 남은 업로드 용량보다 큽니다. 더 작은 파일을 올리거나 "
+            "Retry-After에 표시된 시간(초) 뒤에 다시 올려 주세요.",
+        ),
+        "minutes_exhausted": _text(
+            429,
+            "Your plan has not enough minutes of video left for another upload. Upload again after "
+            "the time in Retry-After (seconds).",
+            "현재 요금제에 남은 영상 시간(분)이 부족합니다. Retry-After에 표시된 시간(초) 뒤에 "
+            "다시 올려 주세요.",
+        ),
+        "too_many_in_processing": _text(
+            429,
+            "As many of your videos as your plan allows are being uploaded or processed. Wait "
+            "until one is finished, or delete one.",
+            "요금제에서 동시에 올리고 처리할 수 있는 영상 수에 도달했습니다. 하나가 끝날 때까지 "
+            "기다리거나 하나를 삭제해 주세요.",
+        ),
+        "searches_exhausted": _text(
+            429,
+            "You are searching faster than your plan allows. Search again after the time in "
+            "Retry-After (seconds).",
+            "요금제에서 허용하는 것보다 자주 검색하고 있습니다. Retry-After에 표시된 시간(초) "
+            "뒤에 다시 검색해 주세요.",
+        ),
+        "exports_exhausted": _text(
+            429,
+            "You have used all exports that your plan allows for now. Export again after the time "
+            "in Retry-After (seconds).",
+            "현재 요금제에서 할 수 있는 내보내기를 모두 사용했습니다. Retry-After에 표시된 "
+            "시간(초) 뒤에 다시 내보내 주세요.",
+        ),
         # --- uploads --------------------------------------------------------------------------
         "upload_expired": _text(
             410,
@@ -309,6 +352,21 @@ class ConfigError(PermanentError):
 
     def __init__(self, detail: str = "") -> None:
         super().__init__("config_invalid", detail)
+
+
+class QuotaError(PermanentError):
+    """Too much, or too often, for the user's tier.
+
+    Args:
+        code: a key of `CODES` with status 429.
+        retry_after_s: after this long the same request is granted, if nothing else is charged
+            meanwhile; None if it never is.
+        detail: for developers and logs.
+    """
+
+    def __init__(self, code: str, *, retry_after_s: int | None, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.retry_after_s = retry_after_s
 
 
 class LeaseLostError(PermanentError):

@@ -19,7 +19,7 @@ from rich.markup import escape
 from local import present
 from local.address import CloudAddress, running_cloud
 from local.client import ApiError, Client, Subtitles, sign_in
-from local.cloud import Cloud
+from local.cloud import LOCAL_TIER, Cloud
 from local.demo import DemoRequest, run_demo, search_summary
 from local.environment import ModelChoice
 from local.progress import follow, upload_bar
@@ -92,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
         "up", parents=[shared, user, models], help="run the local cloud until Ctrl-C"
     )
     up.add_argument("--port", type=int, default=8080, help="of the API (default: %(default)s)")
+    up.add_argument(
+        "--tier",
+        choices=("free", "pro", "enterprise"),
+        default=LOCAL_TIER,
+        help="of every account: free has the limits of the free plan (default: %(default)s)",
+    )
     up.set_defaults(command=_up)
 
     demo = commands.add_parser(
@@ -184,6 +190,7 @@ def _up(options: argparse.Namespace, console: Console) -> tuple[None, int]:
             options.state / "cloud",
             port=options.port,
             models=model_choice(options),
+            tier=options.tier,
             on_step=lambda step: status.update(f"starting the local cloud: {step}"),
         )
         cloud.start()

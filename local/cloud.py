@@ -16,6 +16,7 @@ from google.oauth2.credentials import Credentials
 
 from common.bus import Bus
 from common.config import Settings
+from common.quotas.tiers import change
 from common.sql.migrate import upgrade
 from local.address import CloudAddress, remove_address, running_cloud, write_address
 from local.environment import (
@@ -41,6 +42,8 @@ from local.storage.faults import Faults as StorageFaults
 from local.topology import declare_topology
 
 _DATABASE = "heimdex"
+#: What accounts of the local cloud may: a laptop has its own limits.
+LOCAL_TIER = "enterprise"
 _SWEEP_INTERVAL_S = 15.0
 
 #: Executions of a lane at once; more would only fight for the same cores.
@@ -78,6 +81,7 @@ class Cloud:
         directory: made if missing; the same directory brings accounts, videos and messages back.
         port: of the front door; 0 picks a free one.
         models: that functions and jobs work with.
+        tier: of every account, as in the table `tiers`; "free" shows what the limits feel like.
         on_step: told, in words, what is being started.
     """
 
@@ -87,11 +91,13 @@ class Cloud:
         *,
         port: int = 0,
         models: ModelChoice = OFFLINE,
+        tier: str = LOCAL_TIER,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._directory = directory.resolve()
         self._port = port
         self._models = models
+        self._tier = tier
         self._on_step = on_step
         self._stack = ExitStack()
         self._address: CloudAddress | None = None
@@ -148,6 +154,7 @@ class Cloud:
         self._on_step("database")
         postgres = self._run(Postgres(self._directory / "postgres"))
         _migrate(postgres)
+        _give_tier(postgres, self._tier)
 
         self._on_step("the stand-ins of Google's services")
         identity = self._run(IdentityServer(self._directory / "identity", project=PROJECT))
@@ -246,10 +253,11 @@ def started(
     directory: Path,
     *,
     models: ModelChoice = OFFLINE,
+    tier: str = LOCAL_TIER,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Cloud]:
     """A local cloud for the length of a `with` block."""
-    cloud = Cloud(directory, models=models, on_step=on_step)
+    cloud = Cloud(directory, models=models, tier=tier, on_step=on_step)
     cloud.start()
     try:
         yield cloud
@@ -262,6 +270,20 @@ def _migrate(postgres: Postgres) -> None:
         postgres.create_database(_DATABASE)
     owner = sqlalchemy.create_engine(postgres.url(_DATABASE), poolclass=sqlalchemy.NullPool)
     upgrade(owner)
+    owner.dispose()
+
+
+def _give_tier(postgres: Postgres, tier: str) -> None:
+    """Every account, also one that is still to come, has this tier; the checks stay on."""
+    owner = sqlalchemy.create_engine(postgres.url(_DATABASE), poolclass=sqlalchemy.NullPool)
+    with owner.begin() as connection:
+        (name,) = connection.execute(
+            sqlalchemy.text("SELECT quote_literal(name) FROM tiers WHERE name = :tier"),
+            {"tier": tier},
+        ).one()
+        connection.exec_driver_sql(f"ALTER TABLE users ALTER COLUMN tier SET DEFAULT {name}")
+        for user_id in connection.execute(sqlalchemy.text("SELECT id FROM users")).scalars().all():
+            change(connection, user_id, tier)
     owner.dispose()
 
 

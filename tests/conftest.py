@@ -141,9 +141,17 @@ def ingest_database(database: TestDatabase) -> Iterator[Database]:
 
 @pytest.fixture
 def user_id(database: TestDatabase) -> UUID:
-    """A user who exists."""
+    """A user who exists, without limits: quotas have tests of their own."""
+    return insert_user(database, tier="enterprise")
+
+
+def insert_user(database: TestDatabase, *, tier: str) -> UUID:
+    """A new user of a tier."""
     user = uuid4()
     database.owner_rows(
-        "INSERT INTO users (id, firebase_uid) VALUES (:id, :uid)", id=user, uid=f"uid-{user}"
+        "INSERT INTO users (id, firebase_uid, tier) VALUES (:id, :uid, :tier)",
+        id=user,
+        uid=f"uid-{user}",
+        tier=tier,
     )
     return user

@@ -17,6 +17,7 @@ from common.ledger.fencing import hold, lock_video
 from common.ledger.policy import LeasePolicy
 from common.ledger.readiness import fail_video, make_ready, run_values
 from common.messages import DEAD_LETTER_TOPIC, RunDied
+from common.quotas.admission import settle
 
 #: Codes whose text promises another attempt; a dead run must not say that.
 _RETRIED_CODES: Final = frozenset(
@@ -186,3 +187,4 @@ def _note_indexed(tx: Connection, run: RunRef, indexed: Indexed) -> None:
         "duration_ms": indexed.duration_ms,
     }
     tx.execute(_INDEXED, run_values(run) | facts)
+    settle(tx, run.user_id, run.video_id, used_ms=indexed.duration_ms)

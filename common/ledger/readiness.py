@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from common.domain import Lane, RunRef
 from common.ledger import outbox
 from common.messages import RunReady, lane_topic
+from common.quotas.admission import settle
 
 # A run that waits for the lane before it to be done again is there already.
 _READY = text("""
@@ -65,9 +66,10 @@ def ring(tx: Connection, user_id: UUID, run_id: UUID, lane: Lane, *, traceparent
 
 
 def fail_video(tx: Connection, user_id: UUID, video_id: UUID, code: str) -> None:
-    """End a video with a code, and whatever of its runs is still open."""
+    """End a video with a code, and whatever of its runs is still open; it used no minutes."""
     values = {"user_id": user_id, "video_id": video_id, "error_code": code}
     tx.execute(_FAIL_VIDEO, values)
+    settle(tx, user_id, video_id, used_ms=0)
     cancel_open(tx, user_id, video_id)
 
 

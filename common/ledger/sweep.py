@@ -12,8 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from common import audit
 from common.database import Database
 from common.ledger.readiness import ring
+from common.videos import catalog
 
 # Says the same as ledger_due_runs: another sweep may have rung in between.
 _RING = text("""
@@ -30,6 +32,23 @@ _ERASURE = text("""
 """)
 _ERASED = text("""
     UPDATE erasures SET done_at = clock_timestamp() WHERE user_id = :user_id AND id = :id
+""")
+# Whoever was announced late still has the whole notice: the date moves with it.
+_ANNOUNCE = text("""
+    UPDATE videos SET expiry_announced_at = clock.now, updated_at = clock.now,
+        expires_at = greatest(expires_at, clock.now + make_interval(secs => :notice_s))
+    FROM (SELECT clock_timestamp() AS now) AS clock
+    WHERE user_id = :user_id AND id = :id AND deleted_at IS NULL
+      AND expires_at IS NOT NULL AND expiry_announced_at IS NULL
+    RETURNING 1
+""")
+# Says the same as ledger_expired_videos: the user's tier may have changed in between.
+_EXPIRED = text("""
+    SELECT 1 FROM videos
+    WHERE user_id = :user_id AND id = :id AND deleted_at IS NULL
+      AND expires_at <= clock_timestamp()
+      AND expiry_announced_at <= clock_timestamp() - make_interval(secs => :notice_s)
+    FOR NO KEY UPDATE
 """)
 
 
@@ -81,6 +100,39 @@ class Sweep:
     def open_erasures(self) -> tuple[TenantRow, ...]:
         """Erasures that are not done."""
         return self._find("SELECT * FROM ledger_open_erasures(:max_rows)", 0.0)
+
+    def expiring_videos(self, notice_s: float) -> tuple[TenantRow, ...]:
+        """Videos whose end is near and not announced."""
+        return self._find("SELECT * FROM ledger_expiring_videos(:seconds, :max_rows)", notice_s)
+
+    def expired_videos(self, notice_s: float) -> tuple[TenantRow, ...]:
+        """Videos whose end was announced at least the notice ago, and has come."""
+        return self._find("SELECT * FROM ledger_expired_videos(:seconds, :max_rows)", notice_s)
+
+    def announce_expiry(self, found: TenantRow, notice_s: float) -> bool:
+        """Tell the user, through the API, when the video ends; False if there is no need to."""
+        values = {"user_id": found.user_id, "id": found.id, "notice_s": notice_s}
+        with self._db.tenant(found.user_id, effect="video.announce_expiry") as tx:
+            if tx.execute(_ANNOUNCE, values).one_or_none() is None:
+                return False
+            audit.record(
+                tx,
+                found.user_id,
+                "video.expiry_announced",
+                actor="system",
+                subject_id=found.id,
+            )
+            return True
+
+    def expire(self, found: TenantRow, notice_s: float) -> bool:
+        """Delete a video as its user would; False if it is to be kept after all."""
+        values = {"user_id": found.user_id, "id": found.id, "notice_s": notice_s}
+        with self._db.tenant(found.user_id, effect="video.expire") as tx:
+            if tx.execute(_EXPIRED, values).one_or_none() is None:
+                return False
+            catalog.erase(tx, found.user_id, found.id)
+            audit.record(tx, found.user_id, "video.expired", actor="system", subject_id=found.id)
+            return True
 
     def ring(self, found: TenantRow, ring_again_after_s: float) -> tuple[UUID, ...]:
         """Owe another message about a due run; returns the ids of messages to publish."""

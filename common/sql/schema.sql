@@ -12,11 +12,45 @@ CREATE EXTENSION IF NOT EXISTS vector;
 CREATE FUNCTION app_user_id() RETURNS uuid STABLE PARALLEL SAFE LANGUAGE sql
 AS $$ SELECT nullif(current_setting('app.user_id', true), '')::uuid $$;
 
+-- What a tier may do: settings, changed by an operator, not by a deployment. A tier without a row for
+-- a bucket is not limited in it.
+CREATE TABLE tiers (
+    name              text PRIMARY KEY CHECK (name ~ '^[a-z]{1,32}$'),
+    -- Videos between the start of their upload and the end of their processing, at once.
+    max_in_processing integer CHECK (max_in_processing > 0),
+    -- How long a video is kept; NULL: until it is deleted.
+    retention_days    integer CHECK (retention_days > 7)
+);
+CREATE TABLE tier_limits (
+    tier     text NOT NULL REFERENCES tiers (name) ON DELETE CASCADE,
+    bucket   text NOT NULL
+             CHECK (bucket IN ('uploads', 'upload_bytes', 'video_ms', 'searches', 'exports')),
+    capacity bigint NOT NULL CHECK (capacity > 0),
+    -- An empty bucket is full again after this long.
+    refill_s integer NOT NULL CHECK (refill_s > 0),
+    PRIMARY KEY (tier, bucket)
+);
+INSERT INTO tiers (name, max_in_processing, retention_days) VALUES
+    ('free', 2, 30), ('pro', 10, NULL), ('enterprise', NULL, NULL);
+-- A day's bytes hold the day's uploads of 1 GB each, with their subtitle files.
+INSERT INTO tier_limits (tier, bucket, capacity, refill_s) VALUES
+    ('free', 'uploads', 3, 86400),
+    ('free', 'upload_bytes', 3100000000, 86400),
+    ('free', 'video_ms', 1800000, 86400),
+    ('free', 'searches', 60, 60),
+    ('free', 'exports', 2, 86400),
+    ('pro', 'uploads', 100, 86400),
+    ('pro', 'upload_bytes', 110000000000, 86400),
+    ('pro', 'video_ms', 36000000, 86400),
+    ('pro', 'searches', 600, 60),
+    ('pro', 'exports', 10, 86400);
+
 CREATE TABLE users (
     id           uuid PRIMARY KEY,
     firebase_uid text NOT NULL UNIQUE CHECK (length(firebase_uid) BETWEEN 1 AND 128),
     email        text,
-    created_at   timestamptz NOT NULL DEFAULT now()
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    tier         text NOT NULL DEFAULT 'free' REFERENCES tiers (name)
 );
 
 CREATE TABLE videos (
@@ -34,11 +68,18 @@ CREATE TABLE videos (
     updated_at    timestamptz NOT NULL DEFAULT now(),
     indexed_at    timestamptz,
     deleted_at    timestamptz,
+    -- Taken from the bucket of minutes until the video's own length is known.
+    reserved_ms   bigint,
+    -- Promised when the upload starts; NULL: kept.
+    expires_at    timestamptz,
+    expiry_announced_at timestamptz,
     PRIMARY KEY (user_id, id)
 );
 CREATE INDEX videos_by_time ON videos (user_id, created_at DESC, id DESC) WHERE deleted_at IS NULL;
 CREATE INDEX videos_uploading ON videos (created_at)
     WHERE state = 'uploading' AND deleted_at IS NULL;
+CREATE INDEX videos_expiring ON videos (expires_at)
+    WHERE expires_at IS NOT NULL AND deleted_at IS NULL;
 
 -- The objects an upload declares: the video and its subtitle files.
 CREATE TABLE upload_objects (
@@ -143,6 +184,30 @@ CREATE TABLE idempotency_keys (
     created_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)
 );
+
+-- Token buckets: what is missing in one is a time, that at which it is full again
+-- (common/quotas/buckets.py). No row: full.
+CREATE TABLE quota_buckets (
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    bucket  text NOT NULL,
+    full_at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, bucket)
+);
+
+-- What matters later: who did what to which row, and when. No content and no names. It stays when
+-- the user goes; no runtime role may change or delete a row.
+CREATE TABLE audit_events (
+    user_id    uuid NOT NULL,
+    id         uuid NOT NULL,
+    at         timestamptz NOT NULL DEFAULT now(),
+    actor      text NOT NULL CHECK (actor IN ('user', 'system', 'operator')),
+    action     text NOT NULL CHECK (action ~ '^[a-z]+[.][a-z_]+$'),
+    subject_id uuid,
+    -- A stable name: of an error, of a tier.
+    code       text CHECK (code ~ '^[a-z0-9_.-]{1,64}$'),
+    PRIMARY KEY (user_id, id)
+);
+CREATE INDEX audit_events_by_time ON audit_events (user_id, at);
 
 -- What search reads. Vectors live in narrow tables of their own, never TOASTed.
 CREATE TABLE scenes (
@@ -289,7 +354,7 @@ BEGIN
     FOREACH name IN ARRAY ARRAY[
         'videos', 'upload_objects', 'runs', 'jobs', 'outbox', 'erasures', 'idempotency_keys',
         'scenes', 'scene_terms', 'scene_tags', 'text_vectors', 'frame_vectors',
-        'text_codes', 'frame_codes', 'people', 'scene_people'
+        'text_codes', 'frame_codes', 'people', 'scene_people', 'quota_buckets', 'audit_events'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
@@ -299,8 +364,14 @@ BEGIN
     END LOOP;
 END $$;
 
--- The API: everything a person may do with their own rows.
-GRANT SELECT, INSERT, UPDATE ON users TO heimdex_api;
+-- Limits are read by whoever charges; audit events are only added.
+GRANT SELECT ON tiers, tier_limits TO heimdex_api, heimdex_ingest, heimdex_worker;
+GRANT SELECT, INSERT ON audit_events TO heimdex_api, heimdex_ingest, heimdex_worker;
+GRANT SELECT, UPDATE ON quota_buckets TO heimdex_api, heimdex_ingest, heimdex_worker;
+GRANT INSERT ON quota_buckets TO heimdex_api;
+
+-- The API: everything a person may do with their own rows. A tier is not theirs to choose.
+GRANT SELECT, INSERT (id, firebase_uid, email), UPDATE (email) ON users TO heimdex_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON videos, upload_objects, idempotency_keys TO heimdex_api;
 GRANT SELECT, UPDATE ON runs TO heimdex_api;
 GRANT SELECT ON jobs TO heimdex_api;
@@ -313,7 +384,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON people, scene_people TO heimdex_api;
 GRANT SELECT ON users TO heimdex_ingest;
 GRANT SELECT, UPDATE ON videos, upload_objects TO heimdex_ingest;
 GRANT SELECT, INSERT, UPDATE ON runs, jobs, outbox TO heimdex_ingest;
-GRANT SELECT, UPDATE ON erasures TO heimdex_ingest;
+GRANT SELECT, INSERT, UPDATE ON erasures TO heimdex_ingest;
 
 -- The workers: claim, checkpoint, commit.
 GRANT SELECT ON users, people TO heimdex_worker;
@@ -323,6 +394,8 @@ GRANT SELECT, INSERT, UPDATE ON runs, jobs, outbox TO heimdex_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors, text_codes, frame_codes,
        scene_people TO heimdex_worker;
+-- The sweep deletes videos whose time has come.
+GRANT SELECT (user_id, video_id), DELETE ON scenes TO heimdex_ingest;
 
 -- --- work across tenants -------------------------------------------------------------------------
 
@@ -380,6 +453,32 @@ AS $$
     LIMIT max_rows
 $$;
 
+-- Videos to announce the end of.
+CREATE FUNCTION ledger_expiring_videos(notice_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT v.user_id, v.id
+    FROM public.videos v
+    WHERE v.deleted_at IS NULL AND v.expiry_announced_at IS NULL
+      AND v.expires_at <= now() + make_interval(secs => notice_s)
+    ORDER BY v.expires_at
+    LIMIT max_rows
+$$;
+
+-- Videos whose end was announced long enough ago, and has come.
+CREATE FUNCTION ledger_expired_videos(notice_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT v.user_id, v.id
+    FROM public.videos v
+    WHERE v.deleted_at IS NULL AND v.expires_at <= now()
+      AND v.expiry_announced_at <= now() - make_interval(secs => notice_s)
+    ORDER BY v.expires_at
+    LIMIT max_rows
+$$;
+
 -- What has served its purpose goes; returns how many rows went.
 CREATE FUNCTION ledger_tidy(older_than_s double precision)
 RETURNS bigint
@@ -394,22 +493,57 @@ AS $$
     ), erased AS (
         DELETE FROM public.erasures
         WHERE done_at < now() - make_interval(secs => older_than_s) RETURNING 1
+    ), full_buckets AS (
+        DELETE FROM public.quota_buckets
+        WHERE full_at < now() - make_interval(secs => older_than_s) RETURNING 1
     )
     SELECT (SELECT count(*) FROM keys) + (SELECT count(*) FROM messages)
-         + (SELECT count(*) FROM erased)
+         + (SELECT count(*) FROM erased) + (SELECT count(*) FROM full_buckets)
+$$;
+
+-- What an operator does (python -m common.quotas.tiers): another tier begins with full buckets, and
+-- its time of keeping counts from now. Returns whether anything changed.
+CREATE FUNCTION set_tier(for_user uuid, to_tier text)
+RETURNS boolean
+VOLATILE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH changed AS (
+        UPDATE public.users SET tier = to_tier
+        WHERE id = for_user AND tier <> to_tier RETURNING id
+    ), filled AS (
+        DELETE FROM public.quota_buckets b USING changed c WHERE b.user_id = c.id
+    ), promised AS (
+        UPDATE public.videos v SET
+            reserved_ms = NULL, expiry_announced_at = NULL,
+            expires_at = now() + make_interval(days => t.retention_days)
+        FROM changed c, public.tiers t
+        WHERE t.name = to_tier AND v.user_id = c.id AND v.deleted_at IS NULL
+    ), noted AS (
+        INSERT INTO public.audit_events (user_id, id, actor, action, code)
+        SELECT c.id, gen_random_uuid(), 'operator', 'tier.changed', to_tier FROM changed c
+    )
+    SELECT EXISTS (SELECT FROM changed)
 $$;
 
 GRANT SELECT (user_id, id, state, not_before, lease_until, rung_at) ON runs TO heimdex_ledger;
-GRANT SELECT (user_id, id, state, created_at, deleted_at) ON videos TO heimdex_ledger;
+GRANT SELECT (user_id, id, state, created_at, deleted_at, expires_at, expiry_announced_at),
+    UPDATE (reserved_ms, expires_at, expiry_announced_at) ON videos TO heimdex_ledger;
 GRANT SELECT (user_id, id, created_at, published_at), DELETE ON outbox TO heimdex_ledger;
 GRANT SELECT (user_id, id, created_at, done_at), DELETE ON erasures TO heimdex_ledger;
 GRANT SELECT (user_id, created_at), DELETE ON idempotency_keys TO heimdex_ledger;
+GRANT SELECT (user_id, full_at), DELETE ON quota_buckets TO heimdex_ledger;
+GRANT SELECT (id, tier), UPDATE (tier) ON users TO heimdex_ledger;
+GRANT SELECT ON tiers TO heimdex_ledger;
+GRANT INSERT ON audit_events TO heimdex_ledger;
 
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['runs', 'videos', 'outbox', 'erasures', 'idempotency_keys'] LOOP
+    FOREACH name IN ARRAY ARRAY[
+        'runs', 'videos', 'outbox', 'erasures', 'idempotency_keys', 'quota_buckets', 'users',
+        'audit_events'
+    ] LOOP
         EXECUTE format('CREATE POLICY ledger ON %I TO heimdex_ledger USING (true)', name);
     END LOOP;
 END $$;
@@ -431,5 +565,8 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s OWNER TO heimdex_ledger', signature);
     END LOOP;
 END $$;
+REVOKE ALL ON FUNCTION set_tier(uuid, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION set_tier(uuid, text) TO CURRENT_USER;
+ALTER FUNCTION set_tier(uuid, text) OWNER TO heimdex_ledger;
 REVOKE CREATE ON SCHEMA public FROM heimdex_ledger;
 REVOKE heimdex_ledger FROM CURRENT_USER;

@@ -13,7 +13,7 @@ from common.videos.records import Counts, VideoRecord
 
 _COLUMNS = (
     "id, title, state, error_code, generation, duration_ms, scene_count, index_version, "
-    "created_at, updated_at, indexed_at"
+    "created_at, updated_at, indexed_at, expires_at"
 )
 
 

@@ -27,6 +27,8 @@ class VideoRecord:
     created_at: datetime
     updated_at: datetime
     indexed_at: datetime | None
+    #: When it is deleted; None if it is kept.
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ def announce(
     title: str,
     objects: Sequence[DeclaredObject],
     expires_in_s: int,
+    reserved_ms: int,
 ) -> None:
     """Write the rows that signed URLs need before they are handed out.
 
@@ -48,10 +49,16 @@ def announce(
         title: of the video.
         objects: the video first, then its subtitle files.
         expires_in_s: how long their URLs will work.
+        reserved_ms: what was charged for the video's length (`common.quotas.admission`).
     """
     tx.execute(
-        text("INSERT INTO videos (user_id, id, title) VALUES (:user_id, :id, :title)"),
-        {"user_id": user_id, "id": video_id, "title": title},
+        text(
+            "INSERT INTO videos (user_id, id, title, reserved_ms, expires_at) "
+            "VALUES (:user_id, :id, :title, :reserved_ms, clock_timestamp() + make_interval("
+            "days => (SELECT t.retention_days FROM users u JOIN tiers t ON t.name = u.tier "
+            "WHERE u.id = :user_id)))"
+        ),
+        {"user_id": user_id, "id": video_id, "title": title, "reserved_ms": reserved_ms},
     )
     owner = {"user_id": user_id, "video_id": video_id, "expires_in_s": expires_in_s}
     tx.execute(

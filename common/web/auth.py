@@ -22,7 +22,7 @@ from firebase_admin import auth, exceptions
 from google.auth.exceptions import GoogleAuthError
 from sqlalchemy import text
 
-from common import config
+from common import audit, config
 from common.database import Database
 from common.errors import AuthError, TransientError
 from common.web.claims import check_claims
@@ -123,13 +123,15 @@ def principal(db: Database, identity: FirebaseIdentity) -> Principal:
     user_id = user_id_of(_project(), identity.uid)
     if not _known.has(user_id):
         with db.tenant(user_id, effect="user.create") as tx:
-            tx.execute(
+            made = tx.execute(
                 text(
                     "INSERT INTO users (id, firebase_uid, email) "
                     "VALUES (CAST(:id AS uuid), :uid, :email) ON CONFLICT DO NOTHING"
                 ),
                 {"id": str(user_id), "uid": identity.uid, "email": identity.email},
             )
+            if made.rowcount == 1:
+                audit.record(tx, user_id, "account.created")
         _known.add(user_id)
     return Principal(user_id=user_id, firebase_uid=identity.uid)
 

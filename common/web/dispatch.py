@@ -9,9 +9,13 @@ from uuid import UUID
 
 import flask
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from werkzeug.datastructures import MultiDict
 
+from common import audit, log
 from common.database import Database
+from common.errors import QuotaError, TransientError
+from common.quotas.buckets import BUCKETS, BucketName, charge
 from common.web import idempotency
 from common.web.conditions import IfMatch, entity_tag
 from common.web.idempotency import Answer, Attempt
@@ -47,19 +51,62 @@ class Dispatcher(Generic[ServicesT]):
         """
         principal = self._principal(route) if route.authenticated else None
         inputs = self._inputs(route, path, principal)
-        if principal is None or "tx" not in route.inputs:
+        if principal is None:
             return _response(route, _answer(route, route.handler(self.services, **inputs)))
+        try:
+            return _response(route, self._for_principal(route, principal, inputs))
+        except QuotaError as refused:
+            self._note_refusal(route, principal, refused)
+            raise
+
+    def _for_principal(
+        self, route: Route, principal: Principal, inputs: Mapping[str, object]
+    ) -> Answer:
+        if route.charge is not None and route.effect is None:
+            self._charge_apart(principal.user_id, route.charge)
+        if "tx" not in route.inputs:
+            return _answer(route, route.handler(self.services, **inputs))
         attempt = _attempt(route, principal, inputs)
         with self.database.tenant(principal.user_id, effect=route.effect) as tx:
-            answer = self._once(route, inputs, tx, attempt)
-        return _response(route, answer)
+            return self._once(route, principal, inputs, tx, attempt)
+
+    def _charge_apart(self, user_id: UUID, bucket: BucketName) -> None:
+        """Charge a request that only reads, whose own transactions are rolled back.
+
+        Raises:
+            QuotaError: refused.
+        """
+        try:
+            with self.database.tenant(user_id, effect="quota.charge") as tx:
+                charge(tx, user_id, bucket)
+        except (TransientError, DBAPIError) as error:
+            if not BUCKETS[bucket].fails_open:
+                raise
+            log.event("quota.unchecked", severity="ERROR", bucket=bucket, error=error)
+
+    def _note_refusal(self, route: Route, principal: Principal, refused: QuotaError) -> None:
+        """Remember it, apart from the transaction that came to nothing; reading is only logged."""
+        if route.effect is None:
+            return
+        try:
+            with self.database.tenant(principal.user_id, effect="audit.record") as tx:
+                audit.record_refusal(tx, principal.user_id, refused.code)
+        except (TransientError, DBAPIError) as error:
+            log.event("audit.unrecorded", severity="ERROR", error=error)
 
     def _once(
-        self, route: Route, inputs: Mapping[str, object], tx: Connection, attempt: Attempt | None
+        self,
+        route: Route,
+        principal: Principal,
+        inputs: Mapping[str, object],
+        tx: Connection,
+        attempt: Attempt | None,
     ) -> Answer:
-        """Run the handler in its transaction, unless its key already has an answer."""
+        """Charge and run the handler in its transaction, unless its key has an answer already."""
         if attempt is not None and (stored := idempotency.claim(tx, attempt)) is not None:
             return stored
+        if route.charge is not None and route.effect is not None:
+            charge(tx, principal.user_id, route.charge)
         answer = _answer(route, route.handler(self.services, **inputs, tx=tx))
         if attempt is not None:
             idempotency.keep(tx, attempt, answer)

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from common.errors import CODES
 from common.web import idempotency
 from common.web.models import BodyModel, QueryModel, ResponseModel
-from common.web.problem import MEDIA_TYPE, Problem
+from common.web.problem import MEDIA_TYPE, RETRY_AFTER_S, Problem
 from common.web.routes import Route
 
 #: A JSON object that is only written out.
@@ -28,6 +28,13 @@ _HEADERS = {
     ),
     "If-None-Match": "The ETag you have; the answer is 304 if nothing changed.",
     "If-Match": "The ETag you have; refused if it changed since.",
+}
+
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which the same request is worth another try.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
 }
 
 
@@ -204,6 +211,7 @@ def _problem_components(routes: Sequence[Route], problem: Json) -> Json:
     return {
         _problem_name(codes): {
             "description": ", ".join(f"`{code}`" for code in codes),
+            **({"headers": _RETRY_AFTER} if _may_wait(codes) else {}),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"allOf": [problem, {"properties": {"code": {"enum": list(codes)}}}]}
@@ -212,6 +220,11 @@ def _problem_components(routes: Sequence[Route], problem: Json) -> Json:
         }
         for codes in sorted(sets)
     }
+
+
+def _may_wait(codes: Sequence[str]) -> bool:
+    """Whether some of the codes say when to try again."""
+    return any(code in RETRY_AFTER_S or CODES[code].status == 429 for code in codes)
 
 
 def _by_status(route: Route) -> dict[int, tuple[str, ...]]:

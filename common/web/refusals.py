@@ -6,7 +6,7 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 from common import log
-from common.errors import HeimdexError, InputError, NotFoundError
+from common.errors import HeimdexError, InputError, NotFoundError, QuotaError
 from common.web.language import preferred
 from common.web.problem import MEDIA_TYPE, RETRY_AFTER_S, problem_of
 
@@ -28,13 +28,20 @@ def refusal(error: Exception, *, request_id: str) -> flask.Response:
     flask.g.code = problem.code
     response = flask.Response(problem.model_dump_json(), problem.status, mimetype=MEDIA_TYPE)
     response.headers["Content-Language"] = language
-    if problem.code in RETRY_AFTER_S:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S[problem.code])
+    if (retry_after_s := _retry_after_s(known)) is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
     if problem.code == "unauthenticated":
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, HTTPException) and (allow := _allow(error)):
         response.headers["Allow"] = allow
     return response
+
+
+def _retry_after_s(error: HeimdexError) -> int | None:
+    """When to try again, if that is known."""
+    if isinstance(error, QuotaError):
+        return error.retry_after_s
+    return RETRY_AFTER_S.get("unavailable" if error.retryable else error.code)
 
 
 def _known(error: Exception) -> HeimdexError:

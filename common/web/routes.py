@@ -25,6 +25,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.errors import CODES
+from common.quotas.buckets import BUCKETS, BucketName
 from common.web.conditions import IfMatch
 from common.web.language import Language
 from common.web.models import BodyModel, PageQuery, QueryModel, ResponseModel
@@ -74,6 +75,8 @@ class Route:
     errors: tuple[str, ...]
     #: Name of the durable effect that its transaction is; None for reading.
     effect: str | None
+    #: Each request takes one out of this bucket of the user, before the handler runs.
+    charge: BucketName | None
     #: Ask Firebase whether the token was revoked or the user disabled.
     check_revoked: bool
     #: Answers carry an ETag and If-None-Match is honoured.
@@ -130,6 +133,8 @@ class Route:
             codes.add("precondition_failed")
         if self.method == "POST" and self.effect:
             codes |= {"idempotency_key_reused", "idempotency_conflict"}
+        if self.charge is not None:
+            codes.add(BUCKETS[self.charge].code)
         return tuple(sorted(codes))
 
 
@@ -159,9 +164,12 @@ class RouteTable(Generic[ServicesT]):
         summary: str,
         errors: tuple[str, ...] = (),
         conditional: bool = False,
+        charge: BucketName | None = None,
     ) -> Callable[[HandlerT], HandlerT]:
         """Declare a handler that only reads."""
-        return self._declare("GET", path, summary=summary, errors=errors, conditional=conditional)
+        return self._declare(
+            "GET", path, summary=summary, errors=errors, conditional=conditional, charge=charge
+        )
 
     def post(
         self,
@@ -172,6 +180,7 @@ class RouteTable(Generic[ServicesT]):
         status: int = 201,
         errors: tuple[str, ...] = (),
         check_revoked: bool = False,
+        charge: BucketName | None = None,
     ) -> Callable[[HandlerT], HandlerT]:
         """Declare a handler that makes something; Idempotency-Key is honoured.
 
@@ -186,6 +195,7 @@ class RouteTable(Generic[ServicesT]):
             effect=effect,
             status=status,
             check_revoked=check_revoked,
+            charge=charge,
         )
 
     def patch(
@@ -213,6 +223,7 @@ class RouteTable(Generic[ServicesT]):
         status: int = 200,
         check_revoked: bool = False,
         conditional: bool = False,
+        charge: BucketName | None = None,
     ) -> Callable[[HandlerT], HandlerT]:
         def declare(handler: HandlerT) -> HandlerT:
             inputs, response = _signature(handler)
@@ -224,6 +235,7 @@ class RouteTable(Generic[ServicesT]):
                 status=status if response else 204,
                 errors=errors,
                 effect=effect,
+                charge=charge,
                 check_revoked=check_revoked,
                 conditional=conditional,
                 inputs=inputs,
@@ -266,6 +278,8 @@ def _check(route: Route) -> None:
         raise TypeError(f"{route.name}: unknown error codes {unknown}")
     if route.effect is not None and "tx" not in route.inputs:
         raise TypeError(f"{route.name}: an effect needs a transaction")
+    if route.charge is not None and not route.authenticated:
+        raise TypeError(f"{route.name}: a charge needs a principal")
     if "tx" in route.inputs and not route.authenticated:
         raise TypeError(f"{route.name}: a transaction needs a principal")
     if "page" in route.inputs and not (

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common.quotas.buckets import BucketName, Level
+from common.quotas.usage import Usage, expiry_notices, usage
 from common.videos import catalog, users
 from common.web.models import ResponseModel
 from common.web.routes import Principal, RouteTable
@@ -34,6 +36,40 @@ class Limits(ResponseModel):
     max_subtitle_bytes: int
 
 
+class Quota(ResponseModel):
+    """How much of something the plan allows, and how much of it is left now."""
+
+    name: BucketName
+    """`video_ms` are milliseconds of video, of which an upload in progress holds ten minutes."""
+    limit: int
+    left: int
+    refill_s: int
+    """What is used comes back evenly; all of it after this many seconds."""
+
+
+class Plan(ResponseModel):
+    """What the user's plan allows."""
+
+    tier: str
+    quotas: tuple[Quota, ...]
+    """What is not listed is not limited."""
+    in_processing: int
+    """Videos between the start of their upload and the end of their processing."""
+    max_in_processing: int | None
+    """Null: any number."""
+    retention_days: int | None
+    """How long a new video is kept; null: until it is deleted."""
+
+
+class ExpiringVideo(ResponseModel):
+    """A video that will be deleted within days."""
+
+    video_id: UUID
+    title: str
+    expires_at: datetime
+    announced_at: datetime
+
+
 class Me(ResponseModel):
     """The signed-in user."""
 
@@ -42,6 +78,9 @@ class Me(ResponseModel):
     created_at: datetime
     counts: UserCounts
     limits: Limits
+    plan: Plan
+    expiring: tuple[ExpiringVideo, ...]
+    """Announced a week before, the nearest first, at most 100."""
 
 
 @routes.get("/v1/me", summary="Read the signed-in user", errors=("not_found",))
@@ -65,4 +104,28 @@ def get_me(services: Api, *, principal: Principal, tx: Connection) -> Me:
             max_subtitles=MAX_SUBTITLES,
             max_subtitle_bytes=MAX_SUBTITLE_BYTES,
         ),
+        plan=_plan(usage(tx, principal.user_id)),
+        expiring=tuple(
+            ExpiringVideo(
+                video_id=notice.id,
+                title=notice.title,
+                expires_at=notice.expires_at,
+                announced_at=notice.expiry_announced_at,
+            )
+            for notice in expiry_notices(tx, principal.user_id)
+        ),
     )
+
+
+def _plan(used: Usage) -> Plan:
+    return Plan(
+        tier=used.tier,
+        quotas=tuple(_quota(level) for level in used.levels),
+        in_processing=used.in_processing,
+        max_in_processing=used.max_in_processing,
+        retention_days=used.retention_days,
+    )
+
+
+def _quota(level: Level) -> Quota:
+    return Quota(name=level.bucket, limit=level.capacity, left=level.left, refill_s=level.refill_s)

@@ -8,8 +8,10 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
+from common import audit
 from common.domain import VideoState
 from common.errors import InputError
+from common.quotas import admission
 from common.videos import catalog, uploads
 from common.videos.records import DeclaredObject, ObjectKind, UploadObject
 from common.web.models import BodyModel, ResponseModel
@@ -93,7 +95,15 @@ class UploadStatus(ResponseModel):
     "/v1/uploads",
     summary="Start an upload",
     effect="upload.announce",
-    errors=("content_type_not_allowed", "file_too_large", "empty_file"),
+    errors=(
+        "content_type_not_allowed",
+        "file_too_large",
+        "empty_file",
+        "uploads_exhausted",
+        "bytes_exhausted",
+        "minutes_exhausted",
+        "too_many_in_processing",
+    ),
     check_revoked=True,
 )
 def create_upload(
@@ -101,17 +111,20 @@ def create_upload(
 ) -> Reply[UploadCreated]:
     """Declares the video and its subtitle files together and answers with a URL for each."""
     user_id, video_id = principal.user_id, uuid4()
-    declared = declared_objects(
-        body, user_id, video_id, max_video_bytes=services.settings.max_upload_bytes
-    )
+    settings = services.settings
+    declared = declared_objects(body, user_id, video_id, max_video_bytes=settings.max_upload_bytes)
+    size_bytes = sum(item.size_bytes for item in declared)
+    admission.admit(tx, user_id, size_bytes=size_bytes, reserve_ms=settings.max_duration_ms)
     uploads.announce(
         tx,
         user_id,
         video_id,
         title=body.title or title_from(body.video.filename),
         objects=declared,
-        expires_in_s=services.settings.upload_expires_in_s,
+        expires_in_s=settings.upload_expires_in_s,
+        reserved_ms=settings.max_duration_ms,
     )
+    audit.record(tx, user_id, "upload.created", subject_id=video_id)
     return Reply(
         body=UploadCreated(
             video=video_of(catalog.find(tx, user_id, video_id)),

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import Connection
 
+from common import audit
 from common.domain import LANES, Lane, StageState, VideoState
 from common.errors import InputError
 from common.videos import catalog, progress
@@ -48,6 +49,8 @@ class Video(ResponseModel):
     created_at: datetime
     updated_at: datetime
     indexed_at: datetime | None
+    expires_at: datetime | None
+    """When it will be deleted, as the plan says; null if it is kept."""
 
 
 class VideosQuery(PageQuery):
@@ -145,6 +148,7 @@ def rename_video(
 def delete_video(services: Api, *, principal: Principal, tx: Connection, video_id: UUID) -> None:
     """It is gone from lists and search at once; its files follow within a minute."""
     catalog.erase(tx, principal.user_id, video_id)
+    audit.record(tx, principal.user_id, "video.deleted", subject_id=video_id)
 
 
 @routes.get(
@@ -179,6 +183,7 @@ def video_of(record: VideoRecord) -> Video:
         created_at=record.created_at,
         updated_at=record.updated_at,
         indexed_at=record.indexed_at,
+        expires_at=record.expires_at,
     )
 
 

@@ -91,7 +91,7 @@ class SearchBody(_Asked, BodyModel):
     weights: SearchWeights = SearchWeights()
 
 
-@routes.get("/v1/search", summary="Find moments", errors=("not_found",))
+@routes.get("/v1/search", summary="Find moments", errors=("not_found",), charge="searches")
 def search(
     services: SearchServices, *, principal: Principal, query: SearchQuery, page: Page
 ) -> SearchResults:
@@ -113,6 +113,7 @@ def search(
     effect=None,
     status=200,
     errors=("not_found",),
+    charge="searches",
 )
 def search_by_body(
     services: SearchServices,

@@ -21,6 +21,9 @@ _KEEP_S: Final = 24 * 3600.0
 #: A worker writes its last object within its lease plus the retries of that one request.
 _LAST_WRITE_S: Final = 60.0
 
+#: A video's end is announced this long before it.
+NOTICE_S: Final = 7 * 24 * 3600.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -95,6 +98,8 @@ class Sweeper:
         owed = self._sweep.unpublished_messages(_UNPUBLISHED_S)
         self._each(report, "published", owed, self._publish)
         self._each(report, "uploads", self._sweep.open_uploads(again_s), self._look_for_upload)
+        self._each(report, "announced", self._sweep.expiring_videos(NOTICE_S), self._announce)
+        self._each(report, "expired", self._sweep.expired_videos(NOTICE_S), self._expire)
         self._each(report, "erased", self._sweep.open_erasures(), self._erase)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
         log.event("sweep.finished", errors=report.errors, done=report.done)
@@ -142,6 +147,13 @@ class Sweeper:
             crc32c=info.crc32c,
         )
         return self._arrivals.take(row.user_id, row.id, stored).outcome != "repeated"
+
+    def _announce(self, row: TenantRow) -> bool:
+        return self._sweep.announce_expiry(row, NOTICE_S)
+
+    def _expire(self, row: TenantRow) -> bool:
+        """Before the erasures, so that this sweep begins to delete the objects."""
+        return self._sweep.expire(row, NOTICE_S)
 
     def _erase(self, row: TenantRow) -> bool:
         """Delete the objects of a deleted video, and again when no worker can write more."""

@@ -62,6 +62,19 @@ def test_the_migrated_schema_equals_the_written_one(postgres: Postgres) -> None:
             assert any(part in line for line in dump)
 
 
+def test_the_seeded_rows_are_the_same(postgres: Postgres) -> None:
+    """Tiers and their limits are rows, which the dump of the schema does not show."""
+    with _database(postgres) as migrated, _database(postgres) as written:
+        upgrade(_engine(postgres, migrated))
+        with _engine(postgres, written).begin() as connection:
+            connection.exec_driver_sql(SCHEMA.read_text())
+        for table in ("tiers", "tier_limits"):
+            query = f"SELECT * FROM {table} ORDER BY 1, 2"
+            rows = postgres.execute(query, database=migrated)
+            assert rows == postgres.execute(query, database=written)
+            assert rows
+
+
 def test_migrating_again_changes_nothing(postgres: Postgres) -> None:
     """The runner can be part of every deployment."""
     with _database(postgres) as name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import flask
 import pytest
@@ -13,7 +13,7 @@ from common.storage import ObjectStore
 from common.web.app import create_app
 from functions.api.routes import routes
 from functions.api.services import Api
-from tests.conftest import TestDatabase, settings
+from tests.conftest import TestDatabase, insert_user, settings
 from tests.integration.api.world import ApiClient, Ledger, authenticate, make_signer
 
 
@@ -57,13 +57,7 @@ def client(app: flask.Flask, user_id: UUID) -> ApiClient:
 @pytest.fixture
 def stranger_id(database: TestDatabase) -> UUID:
     """Another user."""
-    stranger = uuid4()
-    database.owner_rows(
-        "INSERT INTO users (id, firebase_uid) VALUES (:id, :uid)",
-        id=stranger,
-        uid=f"uid-{stranger}",
-    )
-    return stranger
+    return insert_user(database, tier="enterprise")
 
 
 @pytest.fixture

@@ -115,7 +115,9 @@ def stored_library(postgres: Postgres, models: QueryEncoders) -> Iterator[Librar
         user_id, other_id = uuid4(), uuid4()
         for user in (user_id, other_id):
             database.owner_rows(
-                "INSERT INTO users (id, firebase_uid) VALUES (:id, :uid)", id=user, uid=str(user)
+                "INSERT INTO users (id, firebase_uid, tier) VALUES (:id, :uid, 'enterprise')",
+                id=user,
+                uid=str(user),
             )
         worker, api = database.as_role("heimdex_worker"), database.as_role("heimdex_api")
         scenes = store(database, worker, models, user_id, [TRIP, KITCHEN])

@@ -89,6 +89,21 @@ def test_a_route_knows_every_code_it_can_answer_with() -> None:
     assert set(changed.codes) == signed_in | {"wrong_state", "not_found", "precondition_failed"}
 
 
+def test_a_charge_is_part_of_the_declaration() -> None:
+    """It adds the code of its refusal, and somebody must be there to be charged."""
+    table: RouteTable[None] = RouteTable()
+
+    @table.get("/v1/things", summary="s", charge="searches")
+    def list_things(services: None, *, principal: Principal) -> Thing:
+        raise AssertionError
+
+    (route,) = table
+    assert route.charge == "searches"
+    assert "searches_exhausted" in route.codes
+    with pytest.raises(TypeError, match="principal"):
+        table.get("/v1/health", summary="s", charge="searches")(_nothing)
+
+
 def _unknown_input(services: None, *, weather: str) -> Thing:
     raise AssertionError
 

@@ -1,0 +1,158 @@
+"""Token buckets in Postgres: how much of something a user may still do, by the database's clock.
+
+A bucket holds its tier's `capacity` and, when empty, is full again after `refill_s`. Taking an
+amount out takes `amount / capacity × refill_s` to refill, so what is missing is kept as one time:
+when the bucket is full again. Every charge moves that time on, and is granted while it stays within
+`refill_s` from now. So at most capacity + capacity / refill_s × time is ever granted, whoever asks
+at once: the row decides, in one statement.
+
+Time is counted in whole microseconds, cut off to the user's advantage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from common.errors import AuthError, QuotaError
+
+BucketName = Literal["uploads", "upload_bytes", "video_ms", "searches", "exports"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """What does not depend on the tier."""
+
+    #: Of the refusal.
+    code: str
+    #: Without the database's word the request goes on. A search needs the database anyway, so
+    #: whoever could make the charge alone fail would win little; an upload costs us.
+    fails_open: bool = False
+
+
+BUCKETS: Final[Mapping[BucketName, Bucket]] = MappingProxyType(
+    {
+        "uploads": Bucket(code="uploads_exhausted"),
+        "upload_bytes": Bucket(code="bytes_exhausted"),
+        "video_ms": Bucket(code="minutes_exhausted"),
+        "searches": Bucket(code="searches_exhausted", fails_open=True),
+        "exports": Bucket(code="exports_exhausted"),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """How full a user's bucket is."""
+
+    bucket: BucketName
+    capacity: int
+    refill_s: int
+    #: Whole units that may be taken now.
+    left: int
+
+
+def _refill_of(amount: str) -> str:
+    """SQL: how long an amount takes to refill, in whole microseconds."""
+    micros = f"floor(CAST({amount} AS numeric) * l.refill_s * 1000000 / l.capacity)"
+    return f"CAST({micros} AS double precision) * interval '1 microsecond'"
+
+
+# A charge that waited for another's row goes by the time it asked at, and `full_at` never goes
+# back: neither can be granted what the other took.
+_CHARGE = text(f"""
+    WITH asked AS MATERIALIZED (
+        SELECT u.id AS user_id, l.capacity, clock_timestamp() AS at,
+               make_interval(secs => l.refill_s) AS refill, {_refill_of(":amount")} AS cost
+        FROM users u LEFT JOIN tier_limits l ON l.tier = u.tier AND l.bucket = :bucket
+        WHERE u.id = :user_id
+    ), charged AS (
+        INSERT INTO quota_buckets AS b (user_id, bucket, full_at)
+        SELECT user_id, :bucket, at + cost FROM asked WHERE cost <= refill
+        ON CONFLICT (user_id, bucket) DO UPDATE
+            SET full_at = greatest(b.full_at + (SELECT cost FROM asked), excluded.full_at)
+            WHERE b.full_at + (SELECT cost FROM asked) <= (SELECT at + refill FROM asked)
+        RETURNING 1
+    )
+    SELECT capacity IS NULL OR EXISTS (SELECT FROM charged) AS granted, refill, cost FROM asked
+""")
+_WAIT = text("""
+    SELECT b.full_at + CAST(:cost AS interval) - CAST(:refill AS interval) - clock_timestamp()
+    FROM quota_buckets b WHERE b.user_id = :user_id AND b.bucket = :bucket
+""")
+_REFUND = text(f"""
+    UPDATE quota_buckets b SET full_at = b.full_at - ({_refill_of(":amount")})
+    FROM users u JOIN tier_limits l ON l.tier = u.tier AND l.bucket = :bucket
+    WHERE u.id = :user_id AND b.user_id = u.id AND b.bucket = :bucket
+""")
+_LEVELS = text("""
+    SELECT l.bucket, l.capacity, l.refill_s,
+           floor((l.refill_s - greatest(0, coalesce(
+               extract(epoch FROM b.full_at - clock_timestamp()), 0))) * l.capacity / l.refill_s
+           ) AS left_over
+    FROM users u JOIN tier_limits l ON l.tier = u.tier
+    LEFT JOIN quota_buckets b ON b.user_id = u.id AND b.bucket = l.bucket
+    WHERE u.id = :user_id
+""")
+
+
+def charge(tx: Connection, user_id: UUID, bucket: BucketName, amount: int = 1) -> None:
+    """Take an amount out of a user's bucket, with the transaction's commit.
+
+    A tier without a limit grants everything and keeps no account.
+
+    Args:
+        tx: a transaction of the tenant, as `heimdex_api`.
+        user_id: the tenant.
+        bucket: of what.
+        amount: how much, at least 1.
+
+    Raises:
+        QuotaError: there is not so much in it; nothing was taken.
+        AuthError: the user was deleted.
+    """
+    key = {"user_id": user_id, "bucket": bucket}
+    row = tx.execute(_CHARGE, key | {"amount": amount}).one_or_none()
+    if row is None:
+        raise AuthError("the user was deleted")
+    if not row.granted:
+        wait_s = _wait_s(tx, key, cost=row.cost, refill=row.refill)
+        detail = f"{amount} of {bucket}"
+        raise QuotaError(BUCKETS[bucket].code, retry_after_s=wait_s, detail=detail)
+
+
+def refund(tx: Connection, user_id: UUID, bucket: BucketName, amount: int) -> None:
+    """Put back what was charged and not used; a bucket never holds more than its capacity."""
+    tx.execute(_REFUND, {"user_id": user_id, "bucket": bucket, "amount": amount})
+
+
+def levels(tx: Connection, user_id: UUID) -> list[Level]:
+    """The buckets that the user's tier limits, in the order of `BUCKETS`."""
+    found = {
+        row.bucket: Level(
+            bucket=row.bucket,
+            capacity=row.capacity,
+            refill_s=row.refill_s,
+            left=max(0, int(row.left_over)),
+        )
+        for row in tx.execute(_LEVELS, {"user_id": user_id})
+    }
+    return [found[bucket] for bucket in BUCKETS if bucket in found]
+
+
+def _wait_s(
+    tx: Connection, key: Mapping[str, object], *, cost: timedelta, refill: timedelta
+) -> int | None:
+    """Seconds until the charge is granted, never too few; None if the bucket is too small."""
+    if cost > refill:
+        return None
+    values = {**key, "cost": cost, "refill": refill}
+    wait: timedelta = tx.execute(_WAIT, values).scalar_one()
+    return max(1, math.ceil(wait / timedelta(seconds=1)))
