@@ -53,6 +53,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         "search": "heimdex_api",
         "upload_finalized": "heimdex_ingest",
         "start_jobs": "heimdex_ingest",
+        "dead_letter": "heimdex_ingest",
     }
 )
 _EVENT_FUNCTIONS = frozenset({"upload_finalized"})
@@ -156,7 +157,10 @@ class Cloud:
         _make_buckets(buckets.url)
         pubsub = self._run(PubSubServer(self._directory / "pubsub", project=PROJECT))
         declare_topology(
-            pubsub.endpoint, project=PROJECT, start_jobs_url=functions["start_jobs"].url
+            pubsub.endpoint,
+            project=PROJECT,
+            start_jobs_url=functions["start_jobs"].url,
+            dead_letter_url=functions["dead_letter"].url,
         )
         environment = identity.environment() | process_environment(
             storage_url=buckets.url,

@@ -114,6 +114,12 @@ class Sweep:
             statement = text("SELECT ledger_tidy(:seconds)")
             return int(tx.execute(statement, {"seconds": older_than_s}).scalar_one())
 
+    def forget_letters(self, older_than_s: float) -> int:
+        """Forget dead letters that were kept long enough; returns how many."""
+        with self._db.system(effect="dead_letter.forget") as tx:
+            statement = text("SELECT ledger_forget_letters(:seconds)")
+            return int(tx.execute(statement, {"seconds": older_than_s}).scalar_one())
+
     def _find(self, sql: str, seconds: float) -> tuple[TenantRow, ...]:
         values: dict[str, Any] = {"max_rows": self._max_rows}
         if ":seconds" in sql:

@@ -18,6 +18,8 @@ from common.ports import Objects
 _UNPUBLISHED_S: Final = 10.0
 #: Idempotency keys are good for a day; published messages and done erasures are kept as long.
 _KEEP_S: Final = 24 * 3600.0
+#: Dead letters are for people to look at; after this long nobody will.
+_KEEP_LETTERS_S: Final = 30 * 24 * 3600.0
 #: A worker writes its last object within its lease plus the retries of that one request.
 _LAST_WRITE_S: Final = 60.0
 
@@ -97,6 +99,7 @@ class Sweeper:
         self._each(report, "uploads", self._sweep.open_uploads(again_s), self._look_for_upload)
         self._each(report, "erased", self._sweep.open_erasures(), self._erase)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
+        report.done["forgotten"] += self._sweep.forget_letters(_KEEP_LETTERS_S)
         log.event("sweep.finished", errors=report.errors, done=report.done)
         return report
 
