@@ -18,6 +18,7 @@ from common.bus import Bus
 from common.config import Settings
 from common.sql.migrate import upgrade
 from local.address import CloudAddress, remove_address, running_cloud, write_address
+from local.admin import keep_environment
 from local.environment import (
     ARTIFACTS_BUCKET,
     OFFLINE,
@@ -174,6 +175,8 @@ class Cloud:
             )
         )
         environment["HEIMDEX_RUN_ENDPOINT"] = jobs.endpoint
+        operator_url = postgres.url(_DATABASE, "heimdex_operator")
+        keep_environment(self._directory, {**environment, "HEIMDEX_DATABASE_URL": operator_url})
 
         self._on_step("functions")
         self._start_functions(functions, environment, postgres)

@@ -19,7 +19,7 @@ from common.messages import RunDied, RunReady, decode
 Reason = Literal["run_died", "message_invalid", "delivery_failed"]
 
 #: Our own messages have some hundred bytes; what is longer is none of them.
-_MAX_PAYLOAD_BYTES: Final = 4096
+MAX_PAYLOAD_BYTES: Final = 4096
 #: Source: cloud.google.com/pubsub/docs/dead-letter-topics, "track delivery attempts".
 _SOURCE_SUBSCRIPTION: Final = "CloudPubSubDeadLetterSourceSubscription"
 _SOURCE_ATTEMPTS: Final = "CloudPubSubDeadLetterSourceDeliveryCount"
@@ -89,7 +89,7 @@ def read_letter(message_id: str, data: bytes, attributes: dict[str, str]) -> Dea
         error_code=error_code,
         subscription=subscription,
         delivery_attempts=int(attempts) if attempts.isascii() and attempts.isdigit() else 0,
-        data=data[:_MAX_PAYLOAD_BYTES],
+        data=data[:MAX_PAYLOAD_BYTES],
     )
 
 

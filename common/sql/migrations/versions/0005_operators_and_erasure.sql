@@ -27,7 +27,6 @@ CREATE TABLE interventions (
     user_id    uuid NOT NULL,
     id         uuid NOT NULL,
     video_id   uuid NOT NULL,
-    action     text NOT NULL CHECK (action IN ('rerun', 'replay')),
     lane       text NOT NULL,
     from_stage text,
     operator   text NOT NULL,
