@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
 
 from common.database import Database
 from common.errors import ContractError
-from common.messages import RunDied, RunReady, decode
+from common.messages import Message, RunDied, RunReady, decode
 
+M = TypeVar("M", bound=Message)
 Reason = Literal["run_died", "message_invalid", "delivery_failed"]
 
 #: Our own messages have some hundred bytes; what is longer is none of them.
@@ -122,7 +123,7 @@ class DeadLetters:
             return tx.execute(_RECORD, values).rowcount == 1
 
 
-def _decoded(cls: type[RunDied] | type[RunReady], data: bytes) -> RunDied | RunReady | None:
+def _decoded(cls: type[M], data: bytes) -> M | None:
     try:
         return decode(cls, data)
     except ContractError:

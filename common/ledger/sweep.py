@@ -6,14 +6,15 @@ is a transaction of its tenant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
 from common.database import Database
+from common.ledger.erasures import Erasures
 from common.ledger.readiness import ring
+from common.ledger.rows import TenantRow
 
 # Says the same as ledger_due_runs: another sweep may have rung in between.
 _RING = text("""
@@ -24,32 +25,6 @@ _RING = text("""
            OR rung_at < clock_timestamp() - make_interval(secs => :ring_again_s))
     RETURNING lane, traceparent
 """)
-_ERASURE = text("""
-    SELECT video_id, created_at < clock_timestamp() - make_interval(secs => :settle_s) AS settled
-    FROM erasures WHERE user_id = :user_id AND id = :id AND done_at IS NULL
-""")
-_ERASED = text("""
-    UPDATE erasures SET done_at = clock_timestamp() WHERE user_id = :user_id AND id = :id
-""")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TenantRow:
-    """A row of some tenant, by its key."""
-
-    user_id: UUID
-    id: UUID
-
-
-@dataclass(frozen=True, kw_only=True)
-class Erasure:
-    """Objects of a deleted video that are to go."""
-
-    user_id: UUID
-    id: UUID
-    video_id: UUID
-    #: Long enough ago that no worker which did not know yet can write another object.
-    settled: bool
 
 
 class Sweep:
@@ -92,21 +67,9 @@ class Sweep:
             trace = row.traceparent
             return (ring(tx, found.user_id, found.id, row.lane, traceparent=trace),)
 
-    def erasure(self, found: TenantRow, settle_s: float) -> Erasure | None:
-        """Read an erasure; None if another sweep finished it."""
-        values = {"user_id": found.user_id, "id": found.id, "settle_s": settle_s}
-        with self._db.tenant(found.user_id) as tx:
-            row = tx.execute(_ERASURE, values).one_or_none()
-        if row is None:
-            return None
-        return Erasure(
-            user_id=found.user_id, id=found.id, video_id=row.video_id, settled=row.settled
-        )
-
-    def finish_erasure(self, erasure: Erasure) -> None:
-        """Note that the objects are gone for good."""
-        with self._db.tenant(erasure.user_id, effect="erasure.finish") as tx:
-            tx.execute(_ERASED, {"user_id": erasure.user_id, "id": erasure.id})
+    def erasures(self, *, settle_s: float, grace_s: float) -> Erasures:
+        """Acts on open erasures; see `Erasures`."""
+        return Erasures(self._db, settle_s=settle_s, grace_s=grace_s)
 
     def tidy(self, older_than_s: float) -> int:
         """Forget published messages, done erasures, idempotency keys; returns how many rows."""

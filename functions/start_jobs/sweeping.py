@@ -10,9 +10,11 @@ from common import log
 from common.arrivals import Arrivals
 from common.errors import HeimdexError
 from common.ledger.outbox import Outbox
-from common.ledger.sweep import Erasure, Sweep, TenantRow
+from common.ledger.rows import TenantRow
+from common.ledger.sweep import Sweep
 from common.ledger.uploads import DeclaredObject, StoredObject, Uploads
-from common.ports import Objects
+from common.ports import Accounts, Objects
+from functions.start_jobs.erasing import Eraser
 
 #: The writer of an outbox row publishes it at once; after this long it did not get to it.
 _UNPUBLISHED_S: Final = 10.0
@@ -32,6 +34,8 @@ class Timing:
     ring_again_after_s: float
     #: Of the workers.
     lease_s: float
+    #: An upload under way may end this long after its URL expired.
+    grace_s: float = 3_600.0
 
     @property
     def settle_s(self) -> float:
@@ -66,6 +70,7 @@ class Sweeper:
         outbox: publishes what is owed.
         buckets: to look for uploads and erase objects.
         timing: when something counts as forgotten.
+        accounts: of Firebase; without them deleted accounts wait.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Sweeper:
         outbox: Outbox,
         buckets: Buckets,
         timing: Timing,
+        accounts: Accounts | None = None,
     ) -> None:
         self._sweep = sweep
         self._uploads = uploads
@@ -84,6 +90,13 @@ class Sweeper:
         self._outbox = outbox
         self._buckets = buckets
         self._timing = timing
+        self._eraser = Eraser(
+            sweep.erasures(settle_s=timing.settle_s, grace_s=timing.grace_s),
+            buckets.store,
+            uploads=buckets.uploads,
+            artifacts=buckets.artifacts,
+            accounts=accounts,
+        )
 
     def sweep(self) -> Report:
         """Look after everything once; what fails for one row does not stop the others.
@@ -97,7 +110,7 @@ class Sweeper:
         owed = self._sweep.unpublished_messages(_UNPUBLISHED_S)
         self._each(report, "published", owed, self._publish)
         self._each(report, "uploads", self._sweep.open_uploads(again_s), self._look_for_upload)
-        self._each(report, "erased", self._sweep.open_erasures(), self._erase)
+        self._each(report, "erased", self._sweep.open_erasures(), self._eraser.erase)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
         report.done["forgotten"] += self._sweep.forget_letters(_KEEP_LETTERS_S)
         log.event("sweep.finished", errors=report.errors, done=report.done)
@@ -145,23 +158,3 @@ class Sweeper:
             crc32c=info.crc32c,
         )
         return self._arrivals.take(row.user_id, row.id, stored).outcome != "repeated"
-
-    def _erase(self, row: TenantRow) -> bool:
-        """Delete the objects of a deleted video, and again when no worker can write more."""
-        erasure = self._sweep.erasure(row, self._timing.settle_s)
-        if erasure is None:
-            return False
-        self._delete_objects(erasure)
-        if erasure.settled:
-            self._sweep.finish_erasure(erasure)
-        return erasure.settled
-
-    def _delete_objects(self, erasure: Erasure) -> None:
-        owner, video = erasure.user_id, erasure.video_id
-        for bucket, prefix in (
-            (self._buckets.uploads, f"videos/{owner}/{video}."),
-            (self._buckets.uploads, f"subtitles/{owner}/{video}/"),
-            (self._buckets.artifacts, f"artifacts/{owner}/{video}/"),
-            (self._buckets.artifacts, f"sidecars/{owner}/{video}/"),
-        ):
-            self._buckets.store.delete_prefix(bucket, prefix, effect="erasure.delete")

@@ -24,10 +24,12 @@ from common.ledger.inspection import Filter, Inspection
 from common.ledger.outbox import Outbox
 from common.ledger.replay import Replays
 from common.ledger.rescue import Order, Rescues
+from common.ledger.residue import Residue
+from common.storage import ObjectStore
 from gpu_jobs.admin import present
 from gpu_jobs.admin.present import Result
 
-DONE, FAILED, NOT_FOUND, REFUSED = 0, 1, 3, 4
+FAILED, NOT_FOUND, REFUSED = 1, 3, 4
 
 _EPILOG = """\
 examples:
@@ -36,9 +38,11 @@ examples:
   python -m gpu_jobs.admin explain 0b1c…            what happened to a video, and why
   python -m gpu_jobs.admin rerun 0b1c… --reason "decoder fixed" --from-stage scene_detect
   python -m gpu_jobs.admin dead-letters --replay 4711
+  python -m gpu_jobs.admin residue 0b1c…            what is left of a deleted video or user
 
 HEIMDEX_DATABASE_URL (or HEIMDEX_DATABASE_USER with Cloud SQL) must log in as heimdex_operator.
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not possible in its state.
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not possible in its state,
+5 something is left (residue).
 """
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MAX_REASON: Final = 500
@@ -126,6 +130,14 @@ def _dead_letters(services: Services, options: argparse.Namespace) -> Result:
     return present.replay(options.replay, replay, rung=rung)
 
 
+def _residue(services: Services, options: argparse.Namespace) -> Result:
+    settings = services.settings
+    with closing(ObjectStore.connect(settings)) as store:
+        buckets = (settings.uploads_bucket, settings.artifacts_bucket)
+        traces = Residue(services.db, store, buckets).of(options.subject)
+    return present.residue(options.subject, traces)
+
+
 def _owner(inspection: Inspection, video_id: UUID) -> UUID:
     owner = inspection.owner(video_id)
     if owner is None:
@@ -200,6 +212,14 @@ def _parser() -> argparse.ArgumentParser:
     letters.add_argument("--replay", default="", metavar="ID", help="ask for it once more")
     _add_limit(letters)
     letters.set_defaults(command=_dead_letters)
+
+    residue = commands.add_parser(
+        "residue",
+        parents=[shared],
+        help="look in every table and bucket for what is left of a video or user",
+    )
+    residue.add_argument("subject", type=_uuid, metavar="ID")
+    residue.set_defaults(command=_residue)
     return parser
 
 

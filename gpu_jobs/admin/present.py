@@ -16,11 +16,11 @@ from common.ledger.inspection import (
     LetterLine,
     RunFacts,
     RunLine,
-    StageFacts,
     VideoLine,
 )
 from common.ledger.replay import Replay
 from common.ledger.rescue import Rescue
+from common.ledger.residue import Trace
 
 _RESCUED: Mapping[str, str] = {
     "ready": "made ready in lane {lane}",
@@ -34,6 +34,8 @@ _REPLAYED: Mapping[str, str] = {
     "repeated": "was replayed before; nothing was changed",
     "complete": "its run is done; nothing was changed",
 }
+#: Exit status when something is left.
+RESIDUE = 5
 _LATER = "; Pub/Sub did not answer, so the next sweep sends the message"
 
 
@@ -96,6 +98,16 @@ def replay(letter_id: str, done: Replay, *, rung: bool) -> Result:
     return Result(value={"id": letter_id, "outcome": done.outcome}, lines=[text])
 
 
+def residue(subject: UUID, traces: Sequence[Trace]) -> Result:
+    """Where something of an id stands."""
+    places = [f"{trace.place}: {trace.count}" for trace in traces]
+    return Result(
+        value={"id": subject, "residue": [asdict(trace) for trace in traces]},
+        lines=places or [f"nothing is left of {subject}"],
+        status=RESIDUE if traces else 0,
+    )
+
+
 def _explained(found: Explanation, codes: Iterable[str]) -> Iterable[str]:
     video = found.video
     yield f"video {video.id} of user {video.user_id}"
@@ -122,10 +134,11 @@ def _run(run: RunFacts) -> Iterable[str]:
 
 
 def _codes(found: Explanation) -> Iterable[str]:
-    stages: list[StageFacts] = [stage for run in found.runs for stage in run.stages]
-    for row in (found.video, *found.objects, *found.runs, *stages, *found.dead_letters):
-        if row.error_code:
-            yield row.error_code
+    stages = [stage for run in found.runs for stage in run.stages]
+    noted = [found.video.error_code]
+    noted += [row.error_code for row in (*found.objects, *found.runs)]
+    noted += [row.error_code for row in (*stages, *found.dead_letters)]
+    return [code for code in noted if code]
 
 
 def _texts(code: str) -> dict[str, str]:

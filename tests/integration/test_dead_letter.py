@@ -48,7 +48,8 @@ class Post:
 
     def letters(self, count: int = 1) -> list[Any]:
         """The recorded letters, once there are so many."""
-        return _eventually(lambda: self._rows() if len(self._rows()) >= count else None)
+        found: list[Any] = _eventually(lambda: self._rows() if len(self._rows()) >= count else None)
+        return found
 
     def push(self, message_id: str, data: bytes, attributes: dict[str, str] | None = None) -> int:
         """Push by hand, as Pub/Sub would; returns the status."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,8 +16,10 @@ from common.bus import Bus
 from common.errors import CODES, TransientError
 from common.ledger.outbox import Outbox
 from common.messages import RunReady, decode
+from common.storage import ObjectStore
 from gpu_jobs.admin.command import main
 from tests.conftest import TestDatabase
+from tests.fakes import FileStore
 from tests.integration.admin.conftest import Admin
 from tests.ledger import insert_run, run_row, video_row
 
@@ -186,6 +189,72 @@ def test_a_replay_rings_for_a_run_that_is_not_over(
     assert admin("dead-letters", "--replay", letter, "--json").json["outcome"] == "rung"
     assert bus.pull("heimdex-media-work", wait_s=10.0) is not None
     assert run_row(database, run_id).fencing_token == 0
+
+
+def test_the_scanner_finds_what_is_left_and_then_nothing(
+    admin: Admin,
+    database: TestDatabase,
+    dead_run: UUID,
+    user_id: UUID,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It sees every tenant's rows and all objects, tells places and numbers, and no content."""
+    store = FileStore(tmp_path)
+    monkeypatch.setattr(ObjectStore, "connect", lambda settings: store)
+    video_id = _video_of(database, dead_run)
+    buckets = ("heimdex-test-uploads", "heimdex-test-artifacts")
+    names = [f"videos/{user_id}/{video_id}.mp4", f"sidecars/{user_id}/{video_id}/x.json"]
+    for bucket, name in zip(buckets, names, strict=True):
+        store.put(bucket, name, b"x", "text/plain")
+    database.owner_rows(
+        "INSERT INTO outbox (user_id, id, topic, payload) VALUES (:u, :id, 't', :payload)",
+        u=user_id,
+        id=uuid4(),
+        payload=str(dead_run),
+    )
+    for subject in (video_id, str(user_id)):
+        shown = admin("residue", subject, "--json")
+        found = {trace["place"]: trace["count"] for trace in shown.json["residue"]}
+        assert shown.status == 5
+        assert found.items() >= {"videos.id": 1, "runs.id": 1, "jobs.run_id": 2}.items()
+        assert {"outbox.payload", *buckets} < {*found}
+    assert SECRET not in admin("residue", video_id).out
+    database.owner_rows("DELETE FROM users")
+    assert admin("residue", video_id).status == 5
+    for bucket, name in zip(buckets, names, strict=True):
+        store.delete(bucket, name, effect="test.delete")
+    shown = admin("residue", video_id)
+    assert (shown.status, shown.out) == (0, f"nothing is left of {video_id}\n")
+
+
+def test_the_scanner_sees_every_table(database: TestDatabase) -> None:
+    """A new table that it could not look into is found here; its role can log in nowhere."""
+    hidden = database.owner_rows(
+        """
+        SELECT c.relname FROM pg_class c
+        WHERE c.relnamespace = 'public'\\:\\:regnamespace AND c.relkind IN ('r', 'p')
+          AND NOT (has_table_privilege('heimdex_auditor', c.oid, 'SELECT') AND EXISTS (
+              SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'audit'))
+        """
+    )
+    assert hidden == []
+    (role,) = database.owner_rows(
+        "SELECT rolcanlogin, (SELECT count(*) FROM pg_auth_members WHERE roleid = r.oid) "
+        "FROM pg_roles r WHERE rolname = 'heimdex_auditor'"
+    )
+    assert tuple(role) == (False, 0)
+
+
+@pytest.mark.parametrize("role", ["heimdex_api", "heimdex_ingest", "heimdex_worker"])
+def test_only_operators_may_ask_across_tenants(database: TestDatabase, role: str) -> None:
+    """Of the roles that processes log in as, no other may call the functions."""
+    allowed = database.owner_rows(
+        "SELECT proname FROM pg_proc WHERE proname LIKE 'operator\\_%' "
+        "AND has_function_privilege(:role, oid, 'EXECUTE')",
+        role=role,
+    )
+    assert allowed == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Dead letters, operators and what they do."""
+"""Dead letters, operators and what they do; receipts of erasures; exports."""
 
 from __future__ import annotations
 
