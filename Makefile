@@ -23,7 +23,7 @@ MODEL_STAMP = $(VENV)/.installed-models
 RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
+.PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock \
         models models-pin calibrate eval bench-decode bench-search bench-models clean
 
 help: ## Print this list
@@ -80,6 +80,9 @@ demo: $(RUN_STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt
 
 up: $(RUN_STAMP) ## Run the local cloud until Ctrl-C
 	@$(BIN)/python -m local up --state $(STATE) --profile $(PROFILE)
+
+admin: $(RUN_STAMP) ## Look after runs of the local cloud: ARGS="list" or "explain VIDEO" …
+	@$(BIN)/python -m local.admin --state $(STATE) $(ARGS)
 
 migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current schema
 	$(BIN)/python -m common.sql.migrate

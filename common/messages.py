@@ -79,11 +79,24 @@ def decode(cls: type[M], data: bytes) -> M:
 class _PushedMessage(BaseModel):
     data: str = ""
     attributes: dict[str, str] = Field(default_factory=dict)
+    message_id: str = Field(default="", alias="messageId")
 
 
 class _PushBody(BaseModel):
     message: _PushedMessage
     subscription: str
+
+
+class Pushed(BaseModel):
+    """A pushed message as it is, whatever its subscription."""
+
+    model_config = ConfigDict(frozen=True)
+
+    #: Short name.
+    subscription: str
+    message_id: str
+    data: bytes
+    attributes: Mapping[str, str]
 
 
 class Push(BaseModel):
@@ -103,13 +116,29 @@ def decode_push(body: bytes) -> Push:
     Raises:
         ContractError: `message_invalid`; not a push of one of our subscriptions.
     """
-    wrapped = decode(_PushBody, body)
-    subscription = wrapped.subscription.rpartition("/")[2]
+    pushed = unwrap_push(body)
     try:
-        return Push(
-            lane=PUSH_SUBSCRIPTIONS[subscription],
-            data=base64.b64decode(wrapped.message.data, validate=True),
-            traceparent=wrapped.message.attributes.get("traceparent", ""),
-        )
-    except (KeyError, binascii.Error) as error:
-        raise ContractError("message_invalid", f"push: {type(error).__name__}") from error
+        lane = PUSH_SUBSCRIPTIONS[pushed.subscription]
+    except KeyError as error:
+        raise ContractError("message_invalid", "push of another subscription") from error
+    traceparent = pushed.attributes.get("traceparent", "")
+    return Push(lane=lane, data=pushed.data, traceparent=traceparent)
+
+
+def unwrap_push(body: bytes) -> Pushed:
+    """Read the body of a push request of any subscription.
+
+    Raises:
+        ContractError: `message_invalid`; not the body of a push.
+    """
+    wrapped = decode(_PushBody, body)
+    try:
+        data = base64.b64decode(wrapped.message.data, validate=True)
+    except binascii.Error as error:
+        raise ContractError("message_invalid", "push: data is not base64") from error
+    return Pushed(
+        subscription=wrapped.subscription.rpartition("/")[2],
+        message_id=wrapped.message.message_id,
+        data=data,
+        attributes=wrapped.message.attributes,
+    )

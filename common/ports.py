@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +49,20 @@ class Objects(Protocol):
 
     def delete_prefix(self, bucket: str, prefix: str, *, effect: str) -> int:
         """Delete everything below a prefix; returns how many objects."""
+
+
+class Listing(Protocol):
+    """Cloud Storage's listing, as `common.storage.ObjectStore` has it."""
+
+    def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        """All objects whose names start with the prefix."""
+
+
+class Accounts(Protocol):
+    """Firebase's accounts, as `common.web.firebase.FirebaseAccounts` has them."""
+
+    def delete(self, firebase_uid: str, *, effect: str) -> None:
+        """Make sure that there is no such account."""
 
 
 class Publisher(Protocol):

@@ -19,6 +19,7 @@ from common.config import Settings
 from common.quotas.tiers import change
 from common.sql.migrate import upgrade
 from local.address import CloudAddress, remove_address, running_cloud, write_address
+from local.admin import keep_environment
 from local.environment import (
     ARTIFACTS_BUCKET,
     OFFLINE,
@@ -56,6 +57,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         "search": "heimdex_api",
         "upload_finalized": "heimdex_ingest",
         "start_jobs": "heimdex_ingest",
+        "dead_letter": "heimdex_ingest",
     }
 )
 _EVENT_FUNCTIONS = frozenset({"upload_finalized"})
@@ -163,7 +165,10 @@ class Cloud:
         _make_buckets(buckets.url)
         pubsub = self._run(PubSubServer(self._directory / "pubsub", project=PROJECT))
         declare_topology(
-            pubsub.endpoint, project=PROJECT, start_jobs_url=functions["start_jobs"].url
+            pubsub.endpoint,
+            project=PROJECT,
+            start_jobs_url=functions["start_jobs"].url,
+            dead_letter_url=functions["dead_letter"].url,
         )
         environment = identity.environment() | process_environment(
             storage_url=buckets.url,
@@ -177,6 +182,8 @@ class Cloud:
             )
         )
         environment["HEIMDEX_RUN_ENDPOINT"] = jobs.endpoint
+        operator_url = postgres.url(_DATABASE, "heimdex_operator")
+        keep_environment(self._directory, {**environment, "HEIMDEX_DATABASE_URL": operator_url})
 
         self._on_step("functions")
         self._start_functions(functions, environment, postgres)

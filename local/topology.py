@@ -11,21 +11,31 @@ _ACK_DEADLINE_S = 30
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 1.0, 60.0
 
 
-def declare_topology(endpoint: str, *, project: str, start_jobs_url: str) -> None:
+def declare_topology(
+    endpoint: str, *, project: str, start_jobs_url: str, dead_letter_url: str
+) -> None:
     """Make every topic and subscription that is missing, and set the push address.
 
     Args:
         endpoint: "host:port" of the Pub/Sub service, without TLS.
         project: project id.
         start_jobs_url: where doorbells and sweeps are pushed; changes from start to start.
+        dead_letter_url: where dead letters are pushed; the same.
     """
     lanes = [f"heimdex-{lane}" for lane in LANES]
     plans = [
         *(_plan(f"{topic}-doorbell", topic, push_endpoint=start_jobs_url) for topic in lanes),
         *(_plan(f"{topic}-work", topic) for topic in lanes),
         _plan("heimdex-sweep-push", "heimdex-sweep", push_endpoint=start_jobs_url),
-        # Without a subscription a dead letter would be lost.
-        SubscriptionPlan(name="heimdex-dead-letter-hold", topic=_DEAD_LETTER),
+        # Without a subscription a dead letter would be lost. It is pushed until it is taken.
+        SubscriptionPlan(
+            name="heimdex-dead-letter-push",
+            topic=_DEAD_LETTER,
+            push_endpoint=dead_letter_url,
+            ack_deadline_s=_ACK_DEADLINE_S,
+            minimum_backoff_s=_MIN_BACKOFF_S,
+            maximum_backoff_s=_MAX_BACKOFF_S,
+        ),
     ]
     declare(endpoint, project, topics=[*lanes, "heimdex-sweep", _DEAD_LETTER], subscriptions=plans)
 

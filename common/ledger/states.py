@@ -14,6 +14,7 @@
 | ready,    | cancelled | the video was deleted, failed in another lane, or was replaced   |
 | running   |           | by a newer object                                                |
 | done      | ready     | a later lane found one of its artifacts damaged                  |
+| any ended | ready     | an operator's rerun: token + 1, attempts count anew              |
 
 All times are the database's: `lease_until` is set by claim and heartbeat, `not_before` by a
 transient failure, `rung_at` whenever a message about the run is written. The sweep rings again for
@@ -52,4 +53,12 @@ VIDEO_TRANSITIONS: Final[Mapping[VideoState, frozenset[VideoState]]] = MappingPr
         "indexed": frozenset(("queued",)),
         "failed": frozenset(),
     }
+)
+
+#: What an operator's rerun may do besides (`common.ledger.rescue`).
+RUN_RESCUES: Final[Mapping[RunState, frozenset[RunState]]] = MappingProxyType(
+    {state: frozenset(("ready",)) for state in ("done", "failed", "dead", "cancelled")}
+)
+VIDEO_RESCUES: Final[Mapping[VideoState, frozenset[VideoState]]] = MappingProxyType(
+    {state: frozenset(("queued",)) for state in ("indexed", "failed", "processing")}
 )

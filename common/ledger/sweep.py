@@ -6,7 +6,6 @@ is a transaction of its tenant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +13,10 @@ from sqlalchemy import text
 
 from common import audit
 from common.database import Database
+from common.ledger.erasures import Erasures
 from common.ledger.readiness import ring
-from common.videos import catalog
+from common.ledger.rows import TenantRow
+from common.videos import erasing
 
 # Says the same as ledger_due_runs: another sweep may have rung in between.
 _RING = text("""
@@ -25,13 +26,6 @@ _RING = text("""
       AND (rung_at < CASE state WHEN 'ready' THEN not_before ELSE lease_until END
            OR rung_at < clock_timestamp() - make_interval(secs => :ring_again_s))
     RETURNING lane, traceparent
-""")
-_ERASURE = text("""
-    SELECT video_id, created_at < clock_timestamp() - make_interval(secs => :settle_s) AS settled
-    FROM erasures WHERE user_id = :user_id AND id = :id AND done_at IS NULL
-""")
-_ERASED = text("""
-    UPDATE erasures SET done_at = clock_timestamp() WHERE user_id = :user_id AND id = :id
 """)
 # Whoever was announced late still has the whole notice: the date moves with it.
 _ANNOUNCE = text("""
@@ -50,25 +44,6 @@ _EXPIRED = text("""
       AND expiry_announced_at <= clock_timestamp() - make_interval(secs => :notice_s)
     FOR NO KEY UPDATE
 """)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TenantRow:
-    """A row of some tenant, by its key."""
-
-    user_id: UUID
-    id: UUID
-
-
-@dataclass(frozen=True, kw_only=True)
-class Erasure:
-    """Objects of a deleted video that are to go."""
-
-    user_id: UUID
-    id: UUID
-    video_id: UUID
-    #: Long enough ago that no worker which did not know yet can write another object.
-    settled: bool
 
 
 class Sweep:
@@ -130,7 +105,7 @@ class Sweep:
         with self._db.tenant(found.user_id, effect="video.expire") as tx:
             if tx.execute(_EXPIRED, values).one_or_none() is None:
                 return False
-            catalog.erase(tx, found.user_id, found.id)
+            erasing.erase_video(tx, found.user_id, found.id, by="retention")
             audit.record(tx, found.user_id, "video.expired", actor="system", subject_id=found.id)
             return True
 
@@ -144,26 +119,20 @@ class Sweep:
             trace = row.traceparent
             return (ring(tx, found.user_id, found.id, row.lane, traceparent=trace),)
 
-    def erasure(self, found: TenantRow, settle_s: float) -> Erasure | None:
-        """Read an erasure; None if another sweep finished it."""
-        values = {"user_id": found.user_id, "id": found.id, "settle_s": settle_s}
-        with self._db.tenant(found.user_id) as tx:
-            row = tx.execute(_ERASURE, values).one_or_none()
-        if row is None:
-            return None
-        return Erasure(
-            user_id=found.user_id, id=found.id, video_id=row.video_id, settled=row.settled
-        )
-
-    def finish_erasure(self, erasure: Erasure) -> None:
-        """Note that the objects are gone for good."""
-        with self._db.tenant(erasure.user_id, effect="erasure.finish") as tx:
-            tx.execute(_ERASED, {"user_id": erasure.user_id, "id": erasure.id})
+    def erasures(self, *, settle_s: float, grace_s: float) -> Erasures:
+        """Acts on open erasures; see `Erasures`."""
+        return Erasures(self._db, settle_s=settle_s, grace_s=grace_s)
 
     def tidy(self, older_than_s: float) -> int:
         """Forget published messages, done erasures, idempotency keys; returns how many rows."""
         with self._db.system(effect="ledger.tidy") as tx:
             statement = text("SELECT ledger_tidy(:seconds)")
+            return int(tx.execute(statement, {"seconds": older_than_s}).scalar_one())
+
+    def forget_letters(self, older_than_s: float) -> int:
+        """Forget dead letters that were kept long enough; returns how many."""
+        with self._db.system(effect="dead_letter.forget") as tx:
+            statement = text("SELECT ledger_forget_letters(:seconds)")
             return int(tx.execute(statement, {"seconds": older_than_s}).scalar_one())
 
     def _find(self, sql: str, seconds: float) -> tuple[TenantRow, ...]:

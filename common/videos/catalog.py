@@ -1,9 +1,9 @@
-"""A user's videos: find, list, rename, erase. SQL in tenant transactions."""
+"""A user's videos: find, list, rename. SQL in tenant transactions."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -97,42 +97,6 @@ def rename(tx: Connection, user_id: UUID, video_id: UUID, title: str) -> VideoRe
     if row is None:
         raise NotFoundError(f"video {video_id}")
     return VideoRecord(**row._mapping)
-
-
-def erase(tx: Connection, user_id: UUID, video_id: UUID) -> None:
-    """Delete a video: gone from every list and search when the transaction commits.
-
-    Its row stays, without a title, so that a late event or worker finds it deleted. Its objects are
-    owed to the sweep by an erasure. A worker that holds one of its runs loses it: the fencing token
-    moves on.
-
-    Raises:
-        NotFoundError: as `find`.
-    """
-    key = {"user_id": user_id, "video_id": video_id}
-    erased = tx.execute(
-        text(
-            "UPDATE videos SET deleted_at = now(), updated_at = now(), title = '' "
-            "WHERE user_id = :user_id AND id = :video_id AND deleted_at IS NULL"
-        ),
-        key,
-    )
-    if erased.rowcount == 0:
-        raise NotFoundError(f"video {video_id}")
-    tx.execute(
-        text(
-            "UPDATE runs SET state = 'cancelled', finished_at = now(), lease_until = NULL, "
-            "fencing_token = fencing_token + 1 "
-            "WHERE user_id = :user_id AND video_id = :video_id AND state IN ('ready', 'running')"
-        ),
-        key,
-    )
-    # Terms, tags, vectors and people of the scenes go with them, by their foreign keys.
-    tx.execute(text("DELETE FROM scenes WHERE user_id = :user_id AND video_id = :video_id"), key)
-    tx.execute(
-        text("INSERT INTO erasures (user_id, id, video_id) VALUES (:user_id, :id, :video_id)"),
-        key | {"id": uuid4()},
-    )
 
 
 def count(tx: Connection, user_id: UUID) -> Counts:

@@ -55,6 +55,15 @@ _ODD_FAULTS: Final = (
     RecursionError,
 )
 
+_CREATE_USER = text("""
+    INSERT INTO users (id, firebase_uid, email)
+    SELECT CAST(:id AS uuid), CAST(:uid AS text), CAST(:email AS text)
+    WHERE NOT EXISTS (SELECT FROM erasure_receipts
+                      WHERE subject = 'account' AND subject_sha256 = app_user_sha256())
+    ON CONFLICT DO NOTHING
+""")
+_FIND_USER = text("SELECT 1 FROM users WHERE id = :id AND deleted_at IS NULL")
+
 _KNOWN_FOR_S: Final = 60.0
 _KNOWN_AT_MOST: Final = 10_000
 
@@ -97,10 +106,9 @@ def authenticate(headers: RequestHeaders, *, check_revoked: bool) -> FirebaseIde
         TransientError: Google's certificates or accounts cannot be had now (`unavailable`).
     """
     token = _bearer_token(headers.getlist("Authorization"))
-    app = _app()
     try:
         claims = auth.verify_id_token(
-            token, app=app, check_revoked=check_revoked, clock_skew_seconds=CLOCK_SKEW_S
+            token, app=app(), check_revoked=check_revoked, clock_skew_seconds=CLOCK_SKEW_S
         )
         check_claims(token, claims, latest_s=time.time() + CLOCK_SKEW_S)
     except _TOKEN_FAULTS as error:
@@ -117,21 +125,20 @@ def authenticate(headers: RequestHeaders, *, check_revoked: bool) -> FirebaseIde
 def principal(db: Database, identity: FirebaseIdentity) -> Principal:
     """The tenant of a verified identity; the first request of a person makes the `users` row.
 
+    A token outlives its account by up to an hour, and must not bring it back.
+
     Raises:
+        AuthError: the account was deleted.
         TransientError: the database cannot be reached.
     """
     user_id = user_id_of(_project(), identity.uid)
     if not _known.has(user_id):
         with db.tenant(user_id, effect="user.create") as tx:
-            made = tx.execute(
-                text(
-                    "INSERT INTO users (id, firebase_uid, email) "
-                    "VALUES (CAST(:id AS uuid), :uid, :email) ON CONFLICT DO NOTHING"
-                ),
-                {"id": str(user_id), "uid": identity.uid, "email": identity.email},
-            )
-            if made.rowcount == 1:
+            values = {"id": user_id, "uid": identity.uid, "email": identity.email}
+            if tx.execute(_CREATE_USER, values).rowcount == 1:
                 audit.record(tx, user_id, "account.created")
+            if tx.execute(_FIND_USER, values).one_or_none() is None:
+                raise AuthError("the account was deleted")
         _known.add(user_id)
     return Principal(user_id=user_id, firebase_uid=identity.uid)
 
@@ -147,7 +154,7 @@ def user_id_of(project: str, firebase_uid: str) -> UUID:
 
 
 def forget(user_id: UUID) -> None:
-    """The user's row was deleted: make it anew at the next request, not after a minute."""
+    """The user was deleted: look at the next request, not after a minute."""
     _known.remove(user_id)
 
 
@@ -178,7 +185,8 @@ def _project() -> str:
 _app_lock = threading.Lock()
 
 
-def _app() -> firebase_admin.App:
+def app() -> firebase_admin.App:
+    """Firebase, as all of this process uses it."""
     with _app_lock:
         return _initialised()
 

@@ -1,16 +1,18 @@
-"""`/v1/me`: who is signed in, how much they have, and what they may."""
+"""`/v1/me`: who is signed in, how much they have and what they may; and leaving for good."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from common.quotas.buckets import BucketName, Level
 from common.quotas.usage import Usage, expiry_notices, usage
-from common.videos import catalog, users
-from common.web.models import ResponseModel
+from common.videos import catalog, erasing, users
+from common.web.auth import forget
+from common.web.models import QueryModel, ResponseModel
 from common.web.routes import Principal, RouteTable
 from functions.api.declarations import MAX_SUBTITLE_BYTES, MAX_SUBTITLES
 from functions.api.services import Api
@@ -68,6 +70,13 @@ class ExpiringVideo(ResponseModel):
     title: str
     expires_at: datetime
     announced_at: datetime
+
+
+class AccountDeletion(QueryModel):
+    """Nothing is deleted by a slip of the finger."""
+
+    confirm: Literal["delete-everything"]
+    """Exactly this: there is no way back."""
 
 
 class Me(ResponseModel):
@@ -129,3 +138,21 @@ def _plan(used: Usage) -> Plan:
 
 def _quota(level: Level) -> Quota:
     return Quota(name=level.bucket, limit=level.capacity, left=level.left, refill_s=level.refill_s)
+
+
+@routes.delete(
+    "/v1/me",
+    summary="Delete the account and everything in it",
+    effect="account.erase",
+    errors=("not_found",),
+)
+def delete_me(
+    services: Api, *, principal: Principal, tx: Connection, query: AccountDeletion
+) -> None:
+    """Videos, search, people and exports are gone at once, and no token is accepted any more.
+
+    Files and the sign-in account follow within a minute or two. Export first what is to be kept.
+    Sending it again answers 401: the account is gone.
+    """
+    erasing.erase_account(tx, principal.user_id)
+    forget(principal.user_id)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from common import audit
 from common.domain import LANES, Lane, StageState, VideoState
 from common.errors import InputError
-from common.videos import catalog, progress
+from common.videos import catalog, erasing, progress
 from common.videos.records import RunRecord, StageRecord, VideoRecord
 from common.web.conditions import IfMatch
 from common.web.models import BodyModel, PageQuery, ResponseModel
@@ -146,8 +146,11 @@ def rename_video(
 
 @routes.delete("/v1/videos/{video_id}", summary="Delete a video", effect="video.erase")
 def delete_video(services: Api, *, principal: Principal, tx: Connection, video_id: UUID) -> None:
-    """It is gone from lists and search at once; its files follow within a minute."""
-    catalog.erase(tx, principal.user_id, video_id)
+    """It is gone from lists and search at once; its files follow within a minute or two.
+
+    Archives that were exported before, and hold it, are deleted too. See `/v1/erasures`.
+    """
+    erasing.erase_video(tx, principal.user_id, video_id)
     audit.record(tx, principal.user_id, "video.deleted", subject_id=video_id)
 
 

@@ -26,6 +26,7 @@ from common.ledger.uploads import Uploads
 from common.messages import Push, RunReady, decode, decode_push
 from common.storage import ObjectStore
 from common.web.envelope import harden
+from common.web.firebase import FirebaseAccounts
 from functions.start_jobs.doorbell import Doorbell
 from functions.start_jobs.sweeping import Buckets, Sweeper, Timing
 
@@ -64,7 +65,12 @@ def connect(settings: Settings) -> Services:
                 uploads=settings.uploads_bucket,
                 artifacts=settings.artifacts_bucket,
             ),
-            timing=Timing(ring_again_after_s=settings.ring_again_after_s, lease_s=settings.lease_s),
+            timing=Timing(
+                ring_again_after_s=settings.ring_again_after_s,
+                lease_s=settings.lease_s,
+                grace_s=settings.upload_grace_s,
+            ),
+            accounts=FirebaseAccounts(),
         ),
     )
 

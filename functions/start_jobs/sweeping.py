@@ -10,14 +10,18 @@ from common import log
 from common.arrivals import Arrivals
 from common.errors import HeimdexError
 from common.ledger.outbox import Outbox
-from common.ledger.sweep import Erasure, Sweep, TenantRow
+from common.ledger.rows import TenantRow
+from common.ledger.sweep import Sweep
 from common.ledger.uploads import DeclaredObject, StoredObject, Uploads
-from common.ports import Objects
+from common.ports import Accounts, Objects
+from functions.start_jobs.erasing import Eraser
 
 #: The writer of an outbox row publishes it at once; after this long it did not get to it.
 _UNPUBLISHED_S: Final = 10.0
 #: Idempotency keys are good for a day; published messages and done erasures are kept as long.
 _KEEP_S: Final = 24 * 3600.0
+#: Dead letters are for people to look at; after this long nobody will.
+_KEEP_LETTERS_S: Final = 30 * 24 * 3600.0
 #: A worker writes its last object within its lease plus the retries of that one request.
 _LAST_WRITE_S: Final = 60.0
 
@@ -33,6 +37,8 @@ class Timing:
     ring_again_after_s: float
     #: Of the workers.
     lease_s: float
+    #: An upload under way may end this long after its URL expired.
+    grace_s: float = 3_600.0
 
     @property
     def settle_s(self) -> float:
@@ -67,6 +73,7 @@ class Sweeper:
         outbox: publishes what is owed.
         buckets: to look for uploads and erase objects.
         timing: when something counts as forgotten.
+        accounts: of Firebase; without them deleted accounts wait.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class Sweeper:
         outbox: Outbox,
         buckets: Buckets,
         timing: Timing,
+        accounts: Accounts | None = None,
     ) -> None:
         self._sweep = sweep
         self._uploads = uploads
@@ -85,6 +93,13 @@ class Sweeper:
         self._outbox = outbox
         self._buckets = buckets
         self._timing = timing
+        self._eraser = Eraser(
+            sweep.erasures(settle_s=timing.settle_s, grace_s=timing.grace_s),
+            buckets.store,
+            uploads=buckets.uploads,
+            artifacts=buckets.artifacts,
+            accounts=accounts,
+        )
 
     def sweep(self) -> Report:
         """Look after everything once; what fails for one row does not stop the others.
@@ -100,8 +115,9 @@ class Sweeper:
         self._each(report, "uploads", self._sweep.open_uploads(again_s), self._look_for_upload)
         self._each(report, "announced", self._sweep.expiring_videos(NOTICE_S), self._announce)
         self._each(report, "expired", self._sweep.expired_videos(NOTICE_S), self._expire)
-        self._each(report, "erased", self._sweep.open_erasures(), self._erase)
+        self._each(report, "erased", self._sweep.open_erasures(), self._eraser.erase)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
+        report.done["forgotten"] += self._sweep.forget_letters(_KEEP_LETTERS_S)
         log.event("sweep.finished", errors=report.errors, done=report.done)
         return report
 
@@ -154,23 +170,3 @@ class Sweeper:
     def _expire(self, row: TenantRow) -> bool:
         """Before the erasures, so that this sweep begins to delete the objects."""
         return self._sweep.expire(row, NOTICE_S)
-
-    def _erase(self, row: TenantRow) -> bool:
-        """Delete the objects of a deleted video, and again when no worker can write more."""
-        erasure = self._sweep.erasure(row, self._timing.settle_s)
-        if erasure is None:
-            return False
-        self._delete_objects(erasure)
-        if erasure.settled:
-            self._sweep.finish_erasure(erasure)
-        return erasure.settled
-
-    def _delete_objects(self, erasure: Erasure) -> None:
-        owner, video = erasure.user_id, erasure.video_id
-        for bucket, prefix in (
-            (self._buckets.uploads, f"videos/{owner}/{video}."),
-            (self._buckets.uploads, f"subtitles/{owner}/{video}/"),
-            (self._buckets.artifacts, f"artifacts/{owner}/{video}/"),
-            (self._buckets.artifacts, f"sidecars/{owner}/{video}/"),
-        ):
-            self._buckets.store.delete_prefix(bucket, prefix, effect="erasure.delete")

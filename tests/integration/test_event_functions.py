@@ -390,11 +390,26 @@ def test_a_deleted_video_leaves_no_object(
     late = ours[1]
     cloud.store.put(*late, b"a worker that did not know", "text/plain")
     database.owner_rows("UPDATE erasures SET created_at = now() - interval '181 s'")
+    assert cloud.sweeper.sweep().done["erased"] == 0, "its URL still works"
+    cloud.store.put(*late, b"a worker that did not know", "text/plain")
+    database.owner_rows("UPDATE upload_objects SET expires_at = now() - interval '3601 s'")
     assert cloud.sweeper.sweep().done["erased"] == 1
     assert cloud.store.stat(*late) is None
     assert cloud.sweeper.sweep().done["erased"] == 0
     assert cloud.store.stat(*theirs) is not None
     assert cloud.store.stat("uploads", other.video_name) is not None
+
+
+def test_an_upload_that_ends_after_everything_is_gone_is_discarded(
+    cloud: Cloud, database: TestDatabase, user_id: UUID, tmp_path: Path
+) -> None:
+    """Not even a row tells of its video any more; its object does not stay."""
+    upload = _stand(cloud, database, user_id)
+    event = _finalized(cloud, upload)
+    database.owner_rows("DELETE FROM videos")
+    client = _client(upload_finalized.upload_finalized, "cloudevent", tmp_path)
+    assert _post_event(client, event).status_code == 200
+    assert cloud.store.stat("uploads", upload.video_name) is None
 
 
 def test_one_failure_does_not_stop_the_sweep(

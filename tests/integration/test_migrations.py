@@ -15,7 +15,9 @@ from common.sql.migrate import upgrade
 from local.postgres import Postgres
 from tests.conftest import SCHEMA, postgres_server
 
-_ROLES = "heimdex_api, heimdex_ingest, heimdex_worker, heimdex_ledger"
+_ROLES = (
+    "heimdex_api, heimdex_ingest, heimdex_worker, heimdex_ledger, heimdex_operator, heimdex_auditor"
+)
 
 
 @contextmanager

@@ -1,0 +1,63 @@
+"""The function that the dead-letter topic is pushed to: what nobody could handle, on record.
+
+A status other than 2xx makes Pub/Sub push again, later each time.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import flask
+import functions_framework
+
+from common import config, log
+from common.database import Database
+from common.errors import ContractError, TransientError
+from common.ledger.dead_letters import DeadLetters, read_letter
+from common.messages import Pushed, unwrap_push
+
+log.configure("dead_letter")
+
+
+@cache
+def _dead_letters() -> DeadLetters:
+    """Wired once per instance, when the first push comes."""
+    return DeadLetters(Database.connect(config.load()))
+
+
+@functions_framework.http
+def dead_letter(request: flask.Request) -> flask.Response:
+    """Answer a push of Pub/Sub."""
+    try:
+        pushed = unwrap_push(request.get_data())
+        with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
+            handle(pushed, _dead_letters())
+    except ContractError as error:
+        # Pushing it again would not make it readable.
+        log.event("push.invalid", severity="ERROR", error=error)
+    except TransientError as error:
+        log.event("push.failed", severity="WARNING", error=error)
+        return flask.Response(status=503)
+    return flask.Response(status=204)
+
+
+def handle(pushed: Pushed, letters: DeadLetters) -> None:
+    """The function, without the framework.
+
+    Raises:
+        ContractError: the push has no message id.
+        TransientError: push it again.
+    """
+    if not pushed.message_id:
+        raise ContractError("message_invalid", "push without a message id")
+    letter = read_letter(pushed.message_id, pushed.data, dict(pushed.attributes))
+    recorded = letters.record(letter)
+    log.event(
+        "dead_letter.recorded" if recorded else "dead_letter.moot",
+        severity="ERROR" if recorded else "INFO",
+        message_id=letter.id,
+        reason=letter.reason,
+        run_id=letter.run_id,
+        code=letter.error_code,
+        subscription=letter.subscription,
+    )
