@@ -451,7 +451,8 @@ GRANT SELECT, UPDATE ON quota_buckets TO heimdex_api, heimdex_ingest, heimdex_wo
 GRANT INSERT ON quota_buckets TO heimdex_api;
 
 -- The API: everything a person may do with their own rows. A tier is not theirs to choose.
-GRANT SELECT, INSERT (id, firebase_uid, email), UPDATE (email) ON users TO heimdex_api;
+GRANT SELECT, INSERT (id, firebase_uid, email), UPDATE (email, deleted_at)
+    ON users TO heimdex_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON videos, upload_objects, idempotency_keys TO heimdex_api;
 GRANT SELECT, UPDATE ON runs TO heimdex_api;
 GRANT SELECT ON jobs TO heimdex_api;
@@ -790,6 +791,12 @@ CREATE POLICY tenant ON erasure_receipts TO heimdex_api, heimdex_ingest, heimdex
 CREATE POLICY operator ON erasure_receipts TO heimdex_operator USING (true);
 GRANT SELECT, INSERT ON erasure_receipts TO heimdex_api;
 GRANT SELECT, UPDATE ON erasure_receipts TO heimdex_ingest;
+-- Free videos end by the sweep, which deletes as the user would: ids alone, to say how many went.
+GRANT SELECT (id) ON scenes TO heimdex_ingest;
+GRANT SELECT (user_id, scene_id) ON scene_terms, scene_tags, text_vectors, frame_vectors, text_codes,
+    frame_codes, scene_people TO heimdex_ingest;
+GRANT SELECT (user_id, response), UPDATE (response) ON idempotency_keys TO heimdex_ingest;
+GRANT INSERT ON erasure_receipts TO heimdex_ingest;
 GRANT SELECT ON erasure_receipts TO heimdex_operator;
 
 ALTER TABLE exports ENABLE ROW LEVEL SECURITY;

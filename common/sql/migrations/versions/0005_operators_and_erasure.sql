@@ -219,6 +219,12 @@ CREATE POLICY tenant ON erasure_receipts TO heimdex_api, heimdex_ingest, heimdex
 CREATE POLICY operator ON erasure_receipts TO heimdex_operator USING (true);
 GRANT SELECT, INSERT ON erasure_receipts TO heimdex_api;
 GRANT SELECT, UPDATE ON erasure_receipts TO heimdex_ingest;
+-- Free videos end by the sweep, which deletes as the user would: ids alone, to say how many went.
+GRANT SELECT (id) ON scenes TO heimdex_ingest;
+GRANT SELECT (user_id, scene_id) ON scene_terms, scene_tags, text_vectors, frame_vectors, text_codes,
+    frame_codes, scene_people TO heimdex_ingest;
+GRANT SELECT (user_id, response), UPDATE (response) ON idempotency_keys TO heimdex_ingest;
+GRANT INSERT ON erasure_receipts TO heimdex_ingest;
 GRANT SELECT ON erasure_receipts TO heimdex_operator;
 
 ALTER TABLE exports ENABLE ROW LEVEL SECURITY;
@@ -232,6 +238,7 @@ GRANT SELECT (user_id, id, state, lease_until, rung_at, object_name, created_at,
     ON exports TO heimdex_ledger;
 
 -- When nothing can be written any more, what stood for the deleted goes too.
+GRANT UPDATE (deleted_at) ON users TO heimdex_api;
 GRANT DELETE ON users, videos, outbox, erasures TO heimdex_ingest;
 
 CREATE FUNCTION ledger_due_exports(ring_again_s double precision, max_rows integer)
