@@ -24,7 +24,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock \
-        models models-pin calibrate eval bench-decode bench-search bench-models clean
+        sbom models models-pin calibrate eval bench-decode bench-search bench-models clean
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ calibrate: $(RUN_STAMP) ## Fit what a text model's cosines mean: PROFILE=offline
 
 openapi: $(STAMP) ## Write functions/api/openapi.json from the code
 	$(BIN)/python -m local.openapi
+
+sbom: $(STAMP) ## Write what Heimdex is made of (CycloneDX) into build/sbom
+	@$(BIN)/python -m local.sbom
 
 eval: $(RUN_STAMP) ## Search quality on labelled moments: EVAL="--against … --gate …"
 	@$(BIN)/python -m local.evaluation --state $(STATE) --profile $(PROFILE) \
