@@ -77,7 +77,9 @@ class Dispatcher(Generic[ServicesT]):
             QuotaError: refused.
         """
         try:
-            with self.database.tenant(user_id, effect="quota.charge") as tx:
+            with self.database.tenant(
+                user_id, effect="quota.charge", waits_for_disk=not BUCKETS[bucket].fails_open
+            ) as tx:
                 charge(tx, user_id, bucket)
         except (TransientError, DBAPIError) as error:
             if not BUCKETS[bucket].fails_open:
