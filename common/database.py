@@ -26,6 +26,12 @@ _POOL_SIZE = 2
 _MAX_OVERFLOW = 8
 _RECYCLE_S = 300
 
+_TENANT = text("SELECT set_config('app.user_id', :user_id, true)")
+_HASTY_TENANT = text(
+    "SELECT set_config('app.user_id', :user_id, true), "
+    "set_config('synchronous_commit', 'off', true)"
+)
+
 
 class Database:
     """A pool of connections to one database as one runtime role.
@@ -47,21 +53,24 @@ class Database:
         return cls(engine(settings))
 
     @contextmanager
-    def tenant(self, user_id: UUID, *, effect: str | None = None) -> Iterator[Connection]:
+    def tenant(
+        self, user_id: UUID, *, effect: str | None = None, waits_for_disk: bool = True
+    ) -> Iterator[Connection]:
         """A transaction that sees and writes only the rows of `user_id`.
 
         Args:
             user_id: the tenant, from a verified token or a server-made message.
             effect: the name of the durable effect its commit is; None for reading, which is
                 rolled back.
+            waits_for_disk: False for what may be lost when the server itself crashes within a
+                second of the commit, and is not worth a request's waiting.
 
         Raises:
             TransientError: the database cannot be reached or the connection was lost.
         """
         with self._transaction(effect) as connection:
             connection.execute(
-                text("SELECT set_config('app.user_id', :user_id, true)"),
-                {"user_id": str(user_id)},
+                _TENANT if waits_for_disk else _HASTY_TENANT, {"user_id": str(user_id)}
             )
             yield connection
 

@@ -76,11 +76,15 @@ class Dispatcher(Generic[ServicesT]):
         Raises:
             QuotaError: refused.
         """
+        fails_open = BUCKETS[bucket].fails_open
         try:
-            with self.database.tenant(user_id, effect="quota.charge") as tx:
+            # What goes on without the database's word need not wait for its disk either.
+            with self.database.tenant(
+                user_id, effect="quota.charge", waits_for_disk=not fails_open
+            ) as tx:
                 charge(tx, user_id, bucket)
         except (TransientError, DBAPIError) as error:
-            if not BUCKETS[bucket].fails_open:
+            if not fails_open:
                 raise
             log.event("quota.unchecked", severity="ERROR", bucket=bucket, error=error)
 

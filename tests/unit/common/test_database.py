@@ -103,16 +103,27 @@ def test_a_server_that_refuses_connections_is_transient(
 
 
 def test_every_tenant_table_forces_row_level_security(database: TestDatabase) -> None:
-    """No table is left without forced row-level security and a policy."""
+    """No table is left without forced row-level security and a policy, but for the settings."""
     unprotected = database.owner_rows(
         """
         SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname <> 'alembic_version'
+        WHERE n.nspname = 'public' AND c.relkind = 'r'
+          AND c.relname NOT IN ('alembic_version', 'tiers', 'tier_limits')
           AND NOT (c.relrowsecurity AND c.relforcerowsecurity
                    AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))
         """
     )
     assert unprotected == []
+
+
+def test_a_commit_may_do_without_the_disk(api_database: Database, user_id: UUID) -> None:
+    """Only where it was asked for, and only for that transaction."""
+    show = text("SHOW synchronous_commit")
+    with api_database.tenant(user_id, effect="test.hasty", waits_for_disk=False) as tx:
+        assert tx.execute(show).scalar_one() == "off"
+        assert tx.execute(_COUNT).scalar_one() == 1
+    with api_database.tenant(user_id) as tx:
+        assert tx.execute(show).scalar_one() == "on"
 
 
 def test_runtime_roles_own_nothing_and_cannot_bypass(database: TestDatabase) -> None:
