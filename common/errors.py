@@ -272,6 +272,13 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "A processing step failed unexpectedly. It is retried automatically.",
             "처리 단계가 예기치 않게 실패했습니다. 자동으로 다시 시도합니다.",
         ),
+        "export_failed": _text(
+            500,
+            "The archive could not be built. Ask for a new one; if that fails too, contact "
+            "support with the export id.",
+            "압축 파일을 만들지 못했습니다. 다시 요청해 주세요. 계속 실패하면 내보내기 ID와 함께 "
+            "문의해 주세요.",
+        ),
         "dependency_unavailable": _text(
             503,
             "A service that Heimdex depends on did not answer. It is retried automatically.",

@@ -19,6 +19,7 @@ from common.errors import ContractError
 
 SWEEP_TOPIC: Final = "heimdex-sweep"
 DEAD_LETTER_TOPIC: Final = "heimdex-dead-letter"
+EXPORT_TOPIC: Final = "heimdex-export"
 #: Push subscriptions, and what is pushed: a lane's doorbell, or the sweep (None).
 PUSH_SUBSCRIPTIONS: Final[Mapping[str, Lane | None]] = MappingProxyType(
     {"heimdex-media-doorbell": "media", "heimdex-gpu-doorbell": "gpu", "heimdex-sweep-push": None}
@@ -53,6 +54,13 @@ class RunDied(Message):
     run_id: UUID
     lane: Lane
     error_code: str
+
+
+class ExportRequested(Message):
+    """Somebody waits for an archive."""
+
+    user_id: UUID
+    export_id: UUID
 
 
 M = TypeVar("M", bound=BaseModel)

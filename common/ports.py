@@ -51,6 +51,21 @@ class Objects(Protocol):
         """Delete everything below a prefix; returns how many objects."""
 
 
+class Archives(Protocol):
+    """Cloud Storage for large files, as `common.storage.ObjectStore` has it."""
+
+    def upload(
+        self, bucket: str, name: str, path: Path, *, content_type: str, effect: str
+    ) -> ObjectInfo:
+        """Store the content of a file unless something is under the name."""
+
+    def delete(self, bucket: str, name: str, *, effect: str) -> None:
+        """Make sure that nothing is stored under the name."""
+
+    def delete_prefix(self, bucket: str, prefix: str, *, effect: str) -> int:
+        """Delete everything below a prefix; returns how many objects."""
+
+
 class Listing(Protocol):
     """Cloud Storage's listing, as `common.storage.ObjectStore` has it."""
 

@@ -58,6 +58,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         "upload_finalized": "heimdex_ingest",
         "start_jobs": "heimdex_ingest",
         "dead_letter": "heimdex_ingest",
+        "build_export": "heimdex_api",
     }
 )
 _EVENT_FUNCTIONS = frozenset({"upload_finalized"})
@@ -169,6 +170,7 @@ class Cloud:
             project=PROJECT,
             start_jobs_url=functions["start_jobs"].url,
             dead_letter_url=functions["dead_letter"].url,
+            build_export_url=functions["build_export"].url,
         )
         environment = identity.environment() | process_environment(
             storage_url=buckets.url,

@@ -6,13 +6,21 @@ from common.domain import LANES
 from local.pubsub.declare import SubscriptionPlan, declare
 
 _DEAD_LETTER = "heimdex-dead-letter"
+_EXPORT = "heimdex-export"
 _MAX_DELIVERY_ATTEMPTS = 10
 _ACK_DEADLINE_S = 30
+#: The longest there is: an archive of a large library takes minutes.
+_EXPORT_DEADLINE_S = 600
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 1.0, 60.0
 
 
 def declare_topology(
-    endpoint: str, *, project: str, start_jobs_url: str, dead_letter_url: str
+    endpoint: str,
+    *,
+    project: str,
+    start_jobs_url: str,
+    dead_letter_url: str,
+    build_export_url: str,
 ) -> None:
     """Make every topic and subscription that is missing, and set the push address.
 
@@ -21,12 +29,22 @@ def declare_topology(
         project: project id.
         start_jobs_url: where doorbells and sweeps are pushed; changes from start to start.
         dead_letter_url: where dead letters are pushed; the same.
+        build_export_url: where exports are pushed that wait; the same.
     """
     lanes = [f"heimdex-{lane}" for lane in LANES]
     plans = [
         *(_plan(f"{topic}-doorbell", topic, push_endpoint=start_jobs_url) for topic in lanes),
         *(_plan(f"{topic}-work", topic) for topic in lanes),
         _plan("heimdex-sweep-push", "heimdex-sweep", push_endpoint=start_jobs_url),
+        # No dead letters: how often an export may be tried, its row counts.
+        SubscriptionPlan(
+            name="heimdex-export-push",
+            topic=_EXPORT,
+            push_endpoint=build_export_url,
+            ack_deadline_s=_EXPORT_DEADLINE_S,
+            minimum_backoff_s=_MIN_BACKOFF_S,
+            maximum_backoff_s=_MAX_BACKOFF_S,
+        ),
         # Without a subscription a dead letter would be lost. It is pushed until it is taken.
         SubscriptionPlan(
             name="heimdex-dead-letter-push",
@@ -37,7 +55,12 @@ def declare_topology(
             maximum_backoff_s=_MAX_BACKOFF_S,
         ),
     ]
-    declare(endpoint, project, topics=[*lanes, "heimdex-sweep", _DEAD_LETTER], subscriptions=plans)
+    declare(
+        endpoint,
+        project,
+        topics=[*lanes, "heimdex-sweep", _DEAD_LETTER, _EXPORT],
+        subscriptions=plans,
+    )
 
 
 def _plan(name: str, topic: str, *, push_endpoint: str = "") -> SubscriptionPlan:

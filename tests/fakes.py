@@ -27,6 +27,7 @@ SUBSCRIPTIONS: Mapping[str, tuple[str, ...]] = {
     "heimdex-media": ("heimdex-media-work",),
     "heimdex-gpu": ("heimdex-gpu-work",),
     "heimdex-dead-letter": ("heimdex-dead-letter-hold",),
+    "heimdex-export": ("heimdex-export-push",),
 }
 
 

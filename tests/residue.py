@@ -34,15 +34,18 @@ def residue(
         "AND c.udt_name NOT IN ('halfvec', 'bit', 'timestamptz', 'bool') GROUP BY 1"
     )
     assert len(tables) > 20, "the scanner does not see the schema"
-    for table, columns in tables:
+    for row in tables:
+        table, columns = str(row[0]), list(row[1])
         counts = ", ".join(
             "count(*) FILTER (WHERE EXISTS (SELECT FROM unnest(CAST(:needles AS text[])) n "
             f'WHERE position(n IN CAST("{column}" AS text)) > 0))'
             for column in columns
         )
-        (row,) = database.owner_rows(f'SELECT {counts} FROM "{table}"', needles=needles)
+        (counted,) = database.owner_rows(f'SELECT {counts} FROM "{table}"', needles=needles)
         found |= {
-            f"{table}.{column}": count for column, count in zip(columns, row, strict=True) if count
+            f"{table}.{column}": count
+            for column, count in zip(columns, counted, strict=True)
+            if count
         }
     for bucket in _BUCKETS:
         names = [info.name for info in store.list(bucket, "")]

@@ -13,9 +13,11 @@ from sqlalchemy import text
 
 from common import audit
 from common.database import Database
+from common.ledger import outbox
 from common.ledger.erasures import Erasures
 from common.ledger.readiness import ring
 from common.ledger.rows import TenantRow
+from common.messages import EXPORT_TOPIC, ExportRequested
 from common.videos import erasing
 
 # Says the same as ledger_due_runs: another sweep may have rung in between.
@@ -43,6 +45,18 @@ _EXPIRED = text("""
       AND expires_at <= clock_timestamp()
       AND expiry_announced_at <= clock_timestamp() - make_interval(secs => :notice_s)
     FOR NO KEY UPDATE
+""")
+# Says the same as ledger_due_exports: another sweep may have rung in between.
+_RING_EXPORT = text("""
+    UPDATE exports SET rung_at = clock_timestamp()
+    WHERE user_id = :user_id AND id = :id
+      AND (state = 'pending' OR state = 'building' AND lease_until < clock_timestamp())
+      AND (rung_at IS NULL OR rung_at < clock_timestamp() - make_interval(secs => :ring_again_s))
+""")
+_EXPIRED_EXPORT = text("""
+    UPDATE exports SET object_name = NULL,
+        state = CASE state WHEN 'ready' THEN 'expired' ELSE state END
+    WHERE user_id = :user_id AND id = :id AND expires_at <= clock_timestamp()
 """)
 
 
@@ -118,6 +132,35 @@ class Sweep:
                 return ()
             trace = row.traceparent
             return (ring(tx, found.user_id, found.id, row.lane, traceparent=trace),)
+
+    def due_exports(self, ring_again_after_s: float) -> tuple[TenantRow, ...]:
+        """Exports that nobody builds and that nobody was told of (recently)."""
+        sql = "SELECT * FROM ledger_due_exports(:seconds, :max_rows)"
+        return self._find(sql, ring_again_after_s)
+
+    def expired_exports(self) -> tuple[TenantRow, ...]:
+        """Exports whose archive is to go."""
+        return self._find("SELECT * FROM ledger_expired_exports(:max_rows)", 0.0)
+
+    def ring_export(self, found: TenantRow, ring_again_after_s: float) -> tuple[UUID, ...]:
+        """Owe a message about a due export; returns the ids of messages to publish."""
+        key = {"user_id": found.user_id, "id": found.id}
+        with self._db.tenant(found.user_id, effect="export.ring") as tx:
+            if tx.execute(_RING_EXPORT, key | {"ring_again_s": ring_again_after_s}).rowcount == 0:
+                return ()
+            message = ExportRequested(user_id=found.user_id, export_id=found.id)
+            return (outbox.write(tx, found.user_id, EXPORT_TOPIC, message, traceparent=""),)
+
+    def expire_export(self, found: TenantRow) -> None:
+        """Note that the archive is gone."""
+        with self._db.tenant(found.user_id, effect="export.expire") as tx:
+            tx.execute(_EXPIRED_EXPORT, {"user_id": found.user_id, "id": found.id})
+
+    def forget_exports(self, older_than_s: float) -> int:
+        """Forget exports whose archive is long gone; returns how many."""
+        with self._db.system(effect="export.forget") as tx:
+            statement = text("SELECT ledger_forget_exports(:seconds)")
+            return int(tx.execute(statement, {"seconds": older_than_s}).scalar_one())
 
     def erasures(self, *, settle_s: float, grace_s: float) -> Erasures:
         """Acts on open erasures; see `Erasures`."""

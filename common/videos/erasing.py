@@ -61,7 +61,7 @@ _BLANK_ANSWERS = text("""
 # An archive of before holds the video; one that is being built begins anew, without it.
 _EXPIRE_EXPORTS = text("""
     UPDATE exports SET state = CASE state WHEN 'ready' THEN 'expired' ELSE 'pending' END,
-        fencing_token = fencing_token + 1, expires_at = now(), rung_at = NULL
+        fencing_token = fencing_token + 1, attempt = 0, expires_at = now(), rung_at = NULL
     WHERE user_id = :user_id AND state IN ('ready', 'building')
 """)
 _OWE = text("""

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from common.web.routes import RouteTable
-from functions.api import erasures, me, meta, scenes, uploads, videos
+from functions.api import erasures, exports, me, meta, scenes, uploads, videos
 from functions.api.services import Api
 
 routes: RouteTable[Api] = RouteTable.joined(
-    uploads.routes, videos.routes, scenes.routes, erasures.routes, me.routes, meta.routes
+    uploads.routes,
+    videos.routes,
+    scenes.routes,
+    erasures.routes,
+    exports.routes,
+    me.routes,
+    meta.routes,
 )

@@ -20,8 +20,8 @@ from functions.start_jobs.erasing import Eraser
 _UNPUBLISHED_S: Final = 10.0
 #: Idempotency keys are good for a day; published messages and done erasures are kept as long.
 _KEEP_S: Final = 24 * 3600.0
-#: Dead letters are for people to look at; after this long nobody will.
-_KEEP_LETTERS_S: Final = 30 * 24 * 3600.0
+#: Dead letters, and exports that are over, are for people to look at; after this long nobody will.
+_KEEP_LONG_S: Final = 30 * 24 * 3600.0
 #: A worker writes its last object within its lease plus the retries of that one request.
 _LAST_WRITE_S: Final = 60.0
 
@@ -116,8 +116,11 @@ class Sweeper:
         self._each(report, "announced", self._sweep.expiring_videos(NOTICE_S), self._announce)
         self._each(report, "expired", self._sweep.expired_videos(NOTICE_S), self._expire)
         self._each(report, "erased", self._sweep.open_erasures(), self._eraser.erase)
+        self._each(report, "exports", self._sweep.due_exports(again_s), self._ring_export)
+        self._each(report, "archives", self._sweep.expired_exports(), self._expire_export)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
-        report.done["forgotten"] += self._sweep.forget_letters(_KEEP_LETTERS_S)
+        report.done["forgotten"] += self._sweep.forget_letters(_KEEP_LONG_S)
+        report.done["forgotten"] += self._sweep.forget_exports(_KEEP_LONG_S)
         log.event("sweep.finished", errors=report.errors, done=report.done)
         return report
 
@@ -170,3 +173,13 @@ class Sweeper:
     def _expire(self, row: TenantRow) -> bool:
         """Before the erasures, so that this sweep begins to delete the objects."""
         return self._sweep.expire(row, NOTICE_S)
+
+    def _ring_export(self, row: TenantRow) -> bool:
+        message_ids = self._sweep.ring_export(row, self._timing.ring_again_after_s)
+        return self._outbox.publish(row.user_id, message_ids) > 0
+
+    def _expire_export(self, row: TenantRow) -> bool:
+        prefix = f"exports/{row.user_id}/{row.id}/"
+        self._buckets.store.delete_prefix(self._buckets.artifacts, prefix, effect="export.delete")
+        self._sweep.expire_export(row)
+        return True

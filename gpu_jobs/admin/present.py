@@ -136,8 +136,10 @@ def _run(run: RunFacts) -> Iterable[str]:
 def _codes(found: Explanation) -> Iterable[str]:
     stages = [stage for run in found.runs for stage in run.stages]
     noted = [found.video.error_code]
-    noted += [row.error_code for row in (*found.objects, *found.runs)]
-    noted += [row.error_code for row in (*stages, *found.dead_letters)]
+    noted += [item.error_code for item in found.objects]
+    noted += [run.error_code for run in found.runs]
+    noted += [stage.error_code for stage in stages]
+    noted += [letter.error_code for letter in found.dead_letters]
     return [code for code in noted if code]
 
 

@@ -23,6 +23,7 @@ from werkzeug.datastructures import Headers
 
 from common.errors import HeimdexError
 from common.web.auth import authenticate
+from common.web.firebase import FirebaseAccounts
 
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
@@ -66,6 +67,15 @@ def admin(*, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """One call of firebase-admin that changes or reads accounts."""
     answer = getattr(auth, operation)(**arguments)
     return {"uid": getattr(answer, "uid", None), "email": getattr(answer, "email", None)}
+
+
+def delete_account(*, uid: str) -> dict[str, Any]:
+    """What an erasure does with an account at last."""
+    try:
+        FirebaseAccounts().delete(uid, effect="test.delete")
+    except HeimdexError as error:
+        return {"error": type(error).__name__}
+    return {}
 
 
 def sign(*, email: str, message: str) -> dict[str, Any]:
@@ -125,6 +135,7 @@ _CALLS: dict[str, Callable[..., dict[str, Any]]] = {
     "authenticate": authenticate_header,
     "request": request,
     "admin": admin,
+    "delete_account": delete_account,
     "sign": sign,
     "sign_url": sign_url,
     "impersonate": impersonate,
@@ -138,6 +149,4 @@ if __name__ == "__main__":
     firebase_admin.initialize_app(options={"httpTimeout": 10})
     for line in sys.stdin:
         call = json.loads(line)
-        print(
-            json.dumps(_CALLS[call.pop("call")](**call)), file=answers, flush=True
-        )
+        print(json.dumps(_CALLS[call.pop("call")](**call)), file=answers, flush=True)

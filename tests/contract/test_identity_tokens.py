@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 
 from local.identity import Faults, IdentityServer, hosts
 from local.identity.keys import KeyRing, SigningKey
@@ -147,3 +148,28 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         assert process.authenticate(user.id_token, check_revoked=True)["uid"] == user.uid
         assert client.refresh(user.refresh_token).uid == user.uid
         assert client.sign_in("a@example.com", "secret1").uid == user.uid
+
+
+def test_an_erased_account_cannot_sign_in_or_be_used(setting: Setting) -> None:
+    """Deleting it again is no error; what asks Firebase about its token refuses it."""
+    user, other = setting.user(), setting.user()
+    process = setting.process
+    assert process.authenticate(user.id_token, check_revoked=True)["uid"] == user.uid
+    for _ in range(2):
+        assert process.ask("delete_account", uid=user.uid) == {}
+    assert process.authenticate(user.id_token, check_revoked=True) == REFUSED
+    with pytest.raises(requests.HTTPError):
+        IdentityClient(setting.server.url).refresh(user.refresh_token)
+    assert process.authenticate(other.id_token, check_revoked=True)["uid"] == other.uid
+
+
+def test_without_firebase_an_account_is_deleted_later(setting: Setting) -> None:
+    """Firebase that does not answer is no deletion, and no crash."""
+    user, faults = setting.user(), setting.server.faults
+    faults.unavailable_hosts.add(hosts.IDENTITY_TOOLKIT)
+    try:
+        answer = setting.process.ask("delete_account", uid=user.uid)
+    finally:
+        faults.unavailable_hosts.clear()
+    assert answer == {"error": "TransientError"}
+    assert setting.process.authenticate(user.id_token, check_revoked=True)["uid"] == user.uid

@@ -97,6 +97,7 @@ def post(
             project=PROJECT,
             start_jobs_url="http://127.0.0.1:1/",
             dead_letter_url=url,
+            build_export_url="http://127.0.0.1:1/",
         )
         with Bus.connect(settings(pubsub_endpoint=pubsub.endpoint)) as bus:
             yield Post(bus=bus, pubsub=pubsub, database=database, client=app.test_client())

@@ -20,7 +20,7 @@ _ALLOWED = {
     "local": set(_PARTS),
 }
 _HEAVY = ("torch", "cv2", "av", "transformers", "faster_whisper", "scenedetect")
-_FUNCTIONS = ("api", "dead_letter", "search", "start_jobs", "upload_finalized")
+_FUNCTIONS = ("api", "build_export", "dead_letter", "search", "start_jobs", "upload_finalized")
 
 
 def _imports(path: Path) -> Iterator[str]:

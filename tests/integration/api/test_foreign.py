@@ -27,7 +27,14 @@ def test_a_foreign_id_answers_like_a_missing_one(
 ) -> None:
     """The same 404, byte for byte but for the request's id, and nothing changes."""
     video_id = UUID(client.post("/v1/uploads", upload_request()).json["video"]["id"])
-    ids = {"video_id": video_id, "scene_id": ledger.scene(video_id)}
+    client.post("/v1/exports", {})
+    (export,) = database.owner_rows("SELECT id FROM exports")
+    database.owner_rows("UPDATE upload_objects SET finalized_at = now()")
+    ids = {
+        "video_id": video_id,
+        "scene_id": ledger.scene(video_id),
+        "export_id": UUID(str(export.id)),
+    }
     rows = database.owner_rows("SELECT * FROM videos")
 
     body = _BODIES.get(route.name)
@@ -55,7 +62,8 @@ def test_a_malformed_id_answers_like_a_missing_one(route: Route, client: ApiClie
 def test_no_token_no_answer(route: Route, anonymous: ApiClient, ledger: Ledger) -> None:
     """Before anything is looked at: path, query or body."""
     video_id = ledger.video()
-    path = _path(route, {"video_id": video_id, "scene_id": ledger.scene(video_id)})
+    ids = {"video_id": video_id, "scene_id": ledger.scene(video_id), "export_id": uuid4()}
+    path = _path(route, ids)
     answer = anonymous.call(route.method, f"{path}?unknown=1", raw=b"not json")
     assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
     assert answer.headers["WWW-Authenticate"] == "Bearer"

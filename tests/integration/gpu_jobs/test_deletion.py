@@ -247,7 +247,7 @@ def test_a_deleted_account_leaves_nothing_but_a_receipt(
         database.owner_rows(statement, user_id=user_id, id=uuid4())
     rig.store.put(ARTIFACTS, f"exports/{user_id}/archive.zip", b"zip", "application/zip")
     kept = residue(database, rig.store, [stranger])
-    traces = [user_id, uid, "person@example.com", "Minji"]
+    traces: list[UUID | str] = [user_id, uid, "person@example.com", "Minji"]
     traces += [trace for upload in ours for trace in _traces(database, upload)]
     assert len(residue(database, rig.store, traces)) > 20
 

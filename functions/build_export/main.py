@@ -1,0 +1,45 @@
+"""The function that builds exports: pushed to by Pub/Sub, when the sweep finds one waiting.
+
+It answers with success whatever becomes of an export but a service that does not answer: what an
+export needs after that, the sweep finds out when the claim's time is over.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import flask
+import functions_framework
+
+from common import config, log
+from common.database import Database
+from common.errors import ContractError, TransientError
+from common.messages import ExportRequested, decode, unwrap_push
+from common.storage import ObjectStore
+from functions.build_export.archive import Builder
+
+log.configure("build_export")
+
+
+@cache
+def _builder() -> Builder:
+    """Wired once per instance, when the first push comes."""
+    settings = config.load()
+    db = Database.connect(settings)
+    return Builder(db, ObjectStore.connect(settings), settings.artifacts_bucket)
+
+
+@functions_framework.http
+def build_export(request: flask.Request) -> flask.Response:
+    """Answer a push of Pub/Sub."""
+    try:
+        pushed = unwrap_push(request.get_data())
+        with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
+            _builder().build(decode(ExportRequested, pushed.data))
+    except ContractError as error:
+        # Pushing it again would not make it readable.
+        log.event("push.invalid", severity="ERROR", error=error)
+    except TransientError as error:
+        log.event("push.failed", severity="WARNING", error=error)
+        return flask.Response(status=503)
+    return flask.Response(status=204)
