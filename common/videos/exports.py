@@ -9,7 +9,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
+from common import audit
 from common.errors import NotFoundError
+from common.quotas.buckets import charge
 
 ExportState = Literal["pending", "building", "ready", "failed", "expired"]
 
@@ -36,7 +38,11 @@ class ExportRecord:
 
 
 def request(tx: Connection, user_id: UUID) -> ExportRecord:
-    """Ask for an archive; one that is not built yet will do, as it will hold what is there then."""
+    """Ask for an archive; one that is not built yet will do, as it will hold what is there then.
+
+    Raises:
+        QuotaError: enough were made today.
+    """
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
     tx.execute(lock, {"name": f"export:{user_id}"})
     waiting = tx.execute(
@@ -45,11 +51,13 @@ def request(tx: Connection, user_id: UUID) -> ExportRecord:
     ).first()
     if waiting is not None:
         return ExportRecord(**waiting._mapping)
+    charge(tx, user_id, "exports")
     export_id = uuid4()
     tx.execute(
         text("INSERT INTO exports (user_id, id) VALUES (:user_id, :id)"),
         {"user_id": user_id, "id": export_id},
     )
+    audit.record(tx, user_id, "export.created", subject_id=export_id)
     return find(tx, user_id, export_id)
 
 

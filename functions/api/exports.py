@@ -63,6 +63,7 @@ class Export(ResponseModel):
     summary="Ask for an archive of everything",
     effect="export.request",
     status=202,
+    errors=("exports_exhausted",),
     check_revoked=True,
 )
 def create_export(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common import audit
 from common.quotas.buckets import BucketName, Level
 from common.quotas.usage import Usage, expiry_notices, usage
 from common.videos import catalog, erasing, users
@@ -155,4 +156,5 @@ def delete_me(
     Sending it again answers 401: the account is gone.
     """
     erasing.erase_account(tx, principal.user_id)
+    audit.record(tx, principal.user_id, "account.deleted")
     forget(principal.user_id)
