@@ -30,7 +30,9 @@ def residue(
         "SELECT c.table_name, array_agg(CAST(c.column_name AS text)) FROM "
         "information_schema.columns c JOIN information_schema.tables t "
         "USING (table_schema, table_name) "
+        # Audit events stay, as they say that something was deleted.
         "WHERE table_schema = 'public' AND t.table_type = 'BASE TABLE' "
+        "AND c.table_name <> 'audit_events' "
         "AND c.udt_name NOT IN ('halfvec', 'bit', 'timestamptz', 'bool') GROUP BY 1"
     )
     assert len(tables) > 20, "the scanner does not see the schema"

@@ -16,7 +16,7 @@ from common.database import Database
 from common.ports import Listing
 
 _IDS = text("SELECT id FROM operator_ids(CAST(:subject AS uuid))")
-_FOUND = text("SELECT in_table, in_column, found FROM operator_residue(CAST(:needles AS text[]))")
+_FOUND = text("SELECT in_table, in_column, found FROM operator_residue(CAST(:ids AS uuid[]))")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Residue:
         with self._db.system() as tx:
             ids = [row.id for row in tx.execute(_IDS, {"subject": subject})]
             needles = [form for each in ids for form in (str(each), each.hex)]
-            rows = tx.execute(_FOUND, {"needles": needles}).all()
+            rows = tx.execute(_FOUND, {"ids": ids}).all()
         traces = [Trace(place=f"{row.in_table}.{row.in_column}", count=row.found) for row in rows]
         return (*traces, *self._in_buckets(needles))
 

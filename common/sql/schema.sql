@@ -870,13 +870,17 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE FUNCTION operator_residue(needles text[])
+CREATE FUNCTION operator_residue(ids uuid[])
 RETURNS TABLE (in_table text, in_column text, found bigint)
 STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    -- Ids alone: whoever could look for words would learn what people said.
+    needles CONSTANT text[] := ARRAY(
+        SELECT form FROM unnest(ids) i, LATERAL (VALUES (i::text), (replace(i::text, '-', ''))) f (form));
     place record;
 BEGIN
+    -- Audit events stay: that something was deleted is one of them.
     -- From the catalog, not the information schema: that hides tables which the role may not read,
     -- and what cannot be searched has to be an error.
     FOR place IN
@@ -884,6 +888,7 @@ BEGIN
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
           AND c.relrowsecurity AND a.attnum > 0 AND NOT a.attisdropped
+          AND c.relname <> 'audit_events'
           AND a.atttypid::regtype::text IN
               ('uuid', 'text', 'character varying', 'json', 'jsonb', 'uuid[]', 'text[]')
         ORDER BY c.relname, a.attnum
