@@ -4,9 +4,7 @@ A bucket holds its tier's `capacity` and, when empty, is full again after `refil
 amount out takes `amount / capacity × refill_s` to refill, so what is missing is kept as one time:
 when the bucket is full again. Every charge moves that time on, and is granted while it stays within
 `refill_s` from now. So at most capacity + capacity / refill_s × time is ever granted, whoever asks
-at once: the row decides, in one statement.
-
-Time is counted in whole microseconds, cut off to the user's advantage.
+at once: the row decides, in one statement (`charge_bucket` in schema.sql).
 """
 
 from __future__ import annotations
@@ -59,36 +57,18 @@ class Level:
     left: int
 
 
-def _refill_of(amount: str) -> str:
-    """SQL: how long an amount takes to refill, in whole microseconds."""
-    micros = f"floor(CAST({amount} AS numeric) * l.refill_s * 1000000 / l.capacity)"
-    return f"CAST({micros} AS double precision) * interval '1 microsecond'"
-
-
-# A charge that waited for another's row goes by the time it asked at, and `full_at` never goes
-# back: neither can be granted what the other took.
-_CHARGE = text(f"""
-    WITH asked AS MATERIALIZED (
-        SELECT u.id AS user_id, l.capacity, clock_timestamp() AS at,
-               make_interval(secs => l.refill_s) AS refill, {_refill_of(":amount")} AS cost
-        FROM users u LEFT JOIN tier_limits l ON l.tier = u.tier AND l.bucket = :bucket
-        WHERE u.id = :user_id
-    ), charged AS (
-        INSERT INTO quota_buckets AS b (user_id, bucket, full_at)
-        SELECT user_id, :bucket, at + cost FROM asked WHERE cost <= refill
-        ON CONFLICT (user_id, bucket) DO UPDATE
-            SET full_at = greatest(b.full_at + (SELECT cost FROM asked), excluded.full_at)
-            WHERE b.full_at + (SELECT cost FROM asked) <= (SELECT at + refill FROM asked)
-        RETURNING 1
-    )
-    SELECT capacity IS NULL OR EXISTS (SELECT FROM charged) AS granted, refill, cost FROM asked
-""")
+_CHARGE = text("SELECT charge_bucket(:user_id, :bucket, :amount)")
 _WAIT = text("""
-    SELECT b.full_at + CAST(:cost AS interval) - CAST(:refill AS interval) - clock_timestamp()
-    FROM quota_buckets b WHERE b.user_id = :user_id AND b.bucket = :bucket
+    SELECT :amount > l.capacity AS hopeless,
+           coalesce(b.full_at - clock_timestamp(), interval '0')
+           + refill_time(:amount, l.capacity, l.refill_s)
+           - make_interval(secs => l.refill_s) AS wait
+    FROM users u JOIN tier_limits l ON l.tier = u.tier AND l.bucket = :bucket
+    LEFT JOIN quota_buckets b ON b.user_id = u.id AND b.bucket = l.bucket
+    WHERE u.id = :user_id
 """)
-_REFUND = text(f"""
-    UPDATE quota_buckets b SET full_at = b.full_at - ({_refill_of(":amount")})
+_REFUND = text("""
+    UPDATE quota_buckets b SET full_at = b.full_at - refill_time(:amount, l.capacity, l.refill_s)
     FROM users u JOIN tier_limits l ON l.tier = u.tier AND l.bucket = :bucket
     WHERE u.id = :user_id AND b.user_id = u.id AND b.bucket = :bucket
 """)
@@ -118,13 +98,12 @@ def charge(tx: Connection, user_id: UUID, bucket: BucketName, amount: int = 1) -
         QuotaError: there is not so much in it; nothing was taken.
         AuthError: the user was deleted.
     """
-    key = {"user_id": user_id, "bucket": bucket}
-    row = tx.execute(_CHARGE, key | {"amount": amount}).one_or_none()
-    if row is None:
+    values = {"user_id": user_id, "bucket": bucket, "amount": amount}
+    granted = tx.execute(_CHARGE, values).scalar_one()
+    if granted is None:
         raise AuthError("the user was deleted")
-    if not row.granted:
-        wait_s = _wait_s(tx, key, cost=row.cost, refill=row.refill)
-        detail = f"{amount} of {bucket}"
+    if not granted:
+        wait_s, detail = _wait_s(tx, values), f"{amount} of {bucket}"
         raise QuotaError(BUCKETS[bucket].code, retry_after_s=wait_s, detail=detail)
 
 
@@ -147,12 +126,9 @@ def levels(tx: Connection, user_id: UUID) -> list[Level]:
     return [found[bucket] for bucket in BUCKETS if bucket in found]
 
 
-def _wait_s(
-    tx: Connection, key: Mapping[str, object], *, cost: timedelta, refill: timedelta
-) -> int | None:
-    """Seconds until the charge is granted, never too few; None if the bucket is too small."""
-    if cost > refill:
+def _wait_s(tx: Connection, values: Mapping[str, object]) -> int | None:
+    """Seconds until a refused charge is granted, never too few; None if the bucket is too small."""
+    row = tx.execute(_WAIT, values).one()
+    if row.hopeless:
         return None
-    values = {**key, "cost": cost, "refill": refill}
-    wait: timedelta = tx.execute(_WAIT, values).scalar_one()
-    return max(1, math.ceil(wait / timedelta(seconds=1)))
+    return max(1, math.ceil(row.wait / timedelta(seconds=1)))

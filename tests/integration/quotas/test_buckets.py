@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -69,7 +68,7 @@ _STEPS = st.lists(
 
 
 @hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(capacity=st.integers(1, 13), refill_s=st.integers(1, 150), steps=_STEPS)
 def test_the_bucket_is_the_textbook_one(
@@ -266,28 +265,28 @@ def test_buckets_of_users_never_meet(
     assert _charge(api_database, other_id) == 28_800
 
 
-_FORBIDDEN: dict[str, tuple[str, Callable[[UUID], str]]] = {
-    "choose a tier": ("heimdex_api", lambda u: f"UPDATE users SET tier = 'pro' WHERE id = '{u}'"),
-    "be born with a tier": (
+_FORBIDDEN = (
+    # A user who asks for more than their tier has to ask an operator.
+    ("heimdex_api", "UPDATE users SET tier = 'pro'"),
+    (
         "heimdex_api",
-        lambda u: f"INSERT INTO users (id, firebase_uid, tier) VALUES ('{u}', 'x', 'pro')",
+        "INSERT INTO users (id, firebase_uid, tier) VALUES (app_user_id(), 'x', 'pro')",
     ),
-    "call set_tier": ("heimdex_api", lambda u: f"SELECT set_tier('{u}', 'pro')"),
-    "call it in an event function": (
-        "heimdex_ingest",
-        lambda u: f"SELECT set_tier('{u}', 'pro')",
-    ),
-    "change a limit": ("heimdex_api", lambda _: "UPDATE tier_limits SET capacity = 999"),
-    "add a limit": ("heimdex_worker", lambda _: "INSERT INTO tiers (name) VALUES ('mine')"),
-    "empty a bucket's row": ("heimdex_api", lambda _: "DELETE FROM quota_buckets"),
-}
+    ("heimdex_api", "SELECT set_tier(app_user_id(), 'pro')"),
+    ("heimdex_ingest", "SELECT set_tier(app_user_id(), 'pro')"),
+    ("heimdex_api", "UPDATE tier_limits SET capacity = 999"),
+    ("heimdex_worker", "INSERT INTO tiers (name) VALUES ('mine')"),
+    ("heimdex_api", "DELETE FROM quota_buckets"),
+    ("heimdex_worker", "SELECT charge_bucket(app_user_id(), 'searches', 1)"),
+)
 
 
-@pytest.mark.parametrize("attempt", _FORBIDDEN)
-def test_no_runtime_role_can(attempt: str, database: TestDatabase, free_id: UUID) -> None:
-    """Grants, not code, keep limits from those who are limited."""
-    role, statement = _FORBIDDEN[attempt]
-    db = database.as_role(role)
-    with pytest.raises(Exception, match="permission denied"), db.tenant(free_id) as tx:
-        tx.exec_driver_sql(statement(free_id))
-    db.close()
+def test_grants_keep_limits_from_those_who_are_limited(
+    database: TestDatabase, free_id: UUID
+) -> None:
+    """No runtime role chooses a tier, changes a limit or empties a bucket's account."""
+    for role, statement in _FORBIDDEN:
+        db = database.as_role(role)
+        with pytest.raises(Exception, match="permission denied"), db.tenant(free_id) as tx:
+            tx.exec_driver_sql(statement)
+        db.close()

@@ -50,6 +50,43 @@ CREATE TABLE quota_buckets (
     PRIMARY KEY (user_id, bucket)
 );
 
+-- How long an amount takes to refill: whole microseconds, cut off to the user's advantage.
+CREATE FUNCTION refill_time(amount bigint, capacity bigint, refill_s integer)
+RETURNS interval IMMUTABLE PARALLEL SAFE LANGUAGE sql
+AS $$
+    SELECT CAST(floor(CAST(amount AS numeric) * refill_s * 1000000 / capacity) AS double precision)
+           * interval '1 microsecond'
+$$;
+
+-- Take an amount out of a bucket. True: granted; false: it is not there; NULL: no such user.
+-- A charge that waited for another's row goes by the time it asked at, and full_at never goes back:
+-- neither is granted what the other took. (A function, for planning it anew took longer than it.)
+CREATE FUNCTION charge_bucket(for_user uuid, of_bucket text, amount bigint)
+RETURNS boolean VOLATILE LANGUAGE plpgsql
+AS $$
+DECLARE
+    asked record;
+BEGIN
+    SELECT l.capacity, make_interval(secs => l.refill_s) AS refill, clock_timestamp() AS at,
+           refill_time(amount, l.capacity, l.refill_s) AS cost
+    INTO asked
+    FROM users u LEFT JOIN tier_limits l ON l.tier = u.tier AND l.bucket = of_bucket
+    WHERE u.id = for_user;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF asked.capacity IS NULL THEN
+        RETURN true;
+    ELSIF asked.cost > asked.refill THEN
+        RETURN false;
+    END IF;
+    INSERT INTO quota_buckets AS b (user_id, bucket, full_at)
+    VALUES (for_user, of_bucket, asked.at + asked.cost)
+    ON CONFLICT (user_id, bucket) DO UPDATE
+        SET full_at = greatest(b.full_at + asked.cost, excluded.full_at)
+        WHERE b.full_at + asked.cost <= asked.at + asked.refill;
+    RETURN FOUND;
+END $$;
+
 -- What matters later: who did what to which row, and when. No content and no names. It stays when
 -- the user goes; no runtime role may change or delete a row.
 CREATE TABLE audit_events (
