@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import IO, BinaryIO, Final, Protocol, TypeVar
 
 from common import artifacts, log
 from common.domain import Media
@@ -41,6 +41,44 @@ _ENDED_FROM_OUTSIDE: Final = frozenset(
 )
 
 
+class Process(Protocol):
+    """The part of `subprocess.Popen` that following a child takes."""
+
+    @property
+    def pid(self) -> int:
+        """Also the id of the child's process group."""
+
+    @property
+    def returncode(self) -> int:
+        """Once it has ended: its exit status, or minus the signal that ended it."""
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        """What the child complains about."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; raises `subprocess.TimeoutExpired`."""
+
+
+class Start(Protocol):
+    """Starts the program of `gpu_jobs.sandbox_child`."""
+
+    def __call__(
+        self, question: BinaryIO, answer_fd: int, progress_fd: int, scratch: str
+    ) -> Process:
+        """Start it in a session of its own.
+
+        Args:
+            question: its standard input.
+            answer_fd: the one file that it may write.
+            progress_fd: where it reports.
+            scratch: its working folder, empty.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+
+
 def call(
     function: str,
     *,
@@ -48,6 +86,7 @@ def call(
     inputs: Mapping[str, object],
     result: type[T],
     on_progress: Callable[[float], None] | None = None,
+    start: Start | None = None,
 ) -> T:
     """Call `function(media, **inputs)` in a limited child process.
 
@@ -59,6 +98,7 @@ def call(
         on_progress: called with the share done, 0–1, and at least once a second with the last
             one. If it raises, the child is killed. The function reports it if it takes
             `progress`.
+        start: how the child comes to be; by default as a new program.
 
     Raises:
         InputError: the code that the function answered with; `decode_budget_exceeded` if time or
@@ -78,7 +118,7 @@ def call(
     ):
         question.write(artifacts.encode(request))
         question.seek(0)
-        child = _start(question, answer, scratch)
+        child = _child(start or spawn, question, answer, scratch)
         try:
             in_time = _watch(child, media.limits.wall_budget_s, on_progress or (lambda _: None))
         finally:
@@ -92,7 +132,7 @@ def _argument(name: str, value: object) -> sandbox_call.Argument:
 
 @dataclass(kw_only=True)
 class _Child:
-    process: subprocess.Popen[bytes]
+    process: Process
     #: Read end of the progress pipe.
     progress_fd: int
     stderr: bytearray = field(default_factory=bytearray)
@@ -120,21 +160,26 @@ class _Child:
                     self.share = max(self.share, min(share, 1.0))
 
 
-def _start(question: BinaryIO, answer: BinaryIO, scratch: str) -> _Child:
+def spawn(
+    question: BinaryIO, answer_fd: int, progress_fd: int, scratch: str
+) -> subprocess.Popen[bytes]:
+    """Start the child as a new program."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gpu_jobs.sandbox_child", str(answer_fd), str(progress_fd)],
+        stdin=question,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=(answer_fd, progress_fd),
+        cwd=scratch,
+        env=environment(scratch),
+        start_new_session=True,
+    )
+
+
+def _child(start: Start, question: BinaryIO, answer: BinaryIO, scratch: str) -> _Child:
     read_fd, write_fd = os.pipe()
-    answer_fd = answer.fileno()
-    command = [sys.executable, "-m", "gpu_jobs.sandbox_child", str(answer_fd), str(write_fd)]
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=question,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=(answer_fd, write_fd),
-            cwd=scratch,
-            env=_environment(scratch),
-            start_new_session=True,
-        )
+        process = start(question, answer.fileno(), write_fd, scratch)
     except OSError as error:
         os.close(read_fd)
         raise TransientError("stage_failed", f"cannot start a child process: {error}") from error
@@ -143,7 +188,8 @@ def _start(question: BinaryIO, answer: BinaryIO, scratch: str) -> _Child:
     return _Child(process=process, progress_fd=read_fd)
 
 
-def _environment(scratch: str) -> dict[str, str]:
+def environment(scratch: str) -> dict[str, str]:
+    """All that the child sees of an environment."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {
         "PYTHONPATH": str(_PROJECT),

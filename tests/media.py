@@ -63,6 +63,8 @@ class ClipSpec:
     #: Of the container, e.g. ("movflags", "faststart").
     container_options: tuple[tuple[str, str], ...] = ()
     seed: int = 7
+    #: RGB of every picture, instead of drawn ones.
+    colour: tuple[int, int, int] | None = None
 
     @property
     def cuts_ms(self) -> tuple[int, ...]:
@@ -88,6 +90,8 @@ def write_clip(path: Path, spec: ClipSpec | None = None, **changes: Any) -> Clip
 
 def paint(spec: ClipSpec, time_ms: float) -> Picture:
     """The RGB picture at a time: per shot a coloured texture, slowly panning."""
+    if spec.colour is not None:
+        return np.full((spec.height_px, spec.width_px, 3), spec.colour, np.uint8)
     ends = np.cumsum(spec.shots_ms)
     shot = min(int(np.searchsorted(ends, time_ms, side="right")), len(ends) - 1)
     canvas = _canvas(spec, shot)
