@@ -54,7 +54,7 @@ def size(length: int) -> bytes:
 
 def parse(data: bytes) -> Element:
     """A whole file as one nameless element, without its index of positions."""
-    root = Element(id=b"", children=_children(data))
+    root = Element(id=b"", children=children(data))
     segment = root.child(SEGMENT)
     segment.children = [c for c in segment.children if c.id not in (SEEK_HEAD, CUES)]
     return root
@@ -67,7 +67,8 @@ def edited(data: bytes, edit: Callable[[Element], None]) -> bytes:
     return b"".join(child.encode() for child in root.children)
 
 
-def _children(data: bytes) -> list[Element]:
+def children(data: bytes) -> list[Element]:
+    """The elements in a payload; those that hold others are taken apart too."""
     elements, at = [], 0
     while at < len(data):
         id_length = _width(data[at])
@@ -77,7 +78,7 @@ def _children(data: bytes) -> list[Element]:
         at += length_width
         body, at = data[at : at + length], at + length
         elements.append(
-            Element(id=id_, children=_children(body))
+            Element(id=id_, children=children(body))
             if id_ in _PARENTS
             else Element(id=id_, data=body)
         )

@@ -14,6 +14,7 @@ from tests.hostile.case import ACCEPTED, Case, Maker, Place, text
 from tests.hostile.clips import clip
 
 _REFERENCE: Final = "external_reference"
+_ATTACHED: Final = 500_000_000
 _CONTAINER: Final = "container_not_allowed"
 _PLAYLIST: Final = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n"
 
@@ -107,22 +108,30 @@ def _linked_segments(place: Place) -> None:
 
 def _huge_attachment(place: Place) -> None:
     """A Matroska file that carries 500 MB along (a hole in the file, so nothing is written)."""
+    _attach(place, declared=_ATTACHED, present=_ATTACHED)
+
+
+def _lying_attachment(place: Place) -> None:
+    """The same by its length, in a file that has nothing of the kind."""
+    _attach(place, declared=_ATTACHED, present=0)
+
+
+def _attach(place: Place, *, declared: int, present: int) -> None:
     data = clip("mkv")
     root = ebml.parse(data)
     segment = b"".join(child.encode() for child in root.child(ebml.SEGMENT).children)
-    length = 500_000_000
     name = ebml.element("466E", b"font.ttf").encode()
     kind = ebml.element("4660", b"application/x-truetype-font").encode()
     uid = ebml.element("46AE", b"\x01").encode()
-    content = bytes.fromhex("465C") + ebml.size(length)
-    inner = len(name + kind + uid + content) + length
+    content = bytes.fromhex("465C") + ebml.size(declared)
+    inner = len(name + kind + uid + content) + declared
     attached = bytes.fromhex("61A7") + ebml.size(inner) + name + kind + uid + content
-    head = ebml.ATTACHMENTS + ebml.size(len(attached) + length) + attached
-    total = len(segment) + len(head) + length
+    head = ebml.ATTACHMENTS + ebml.size(len(attached) + declared) + attached
+    total = len(segment) + len(head) + present
     with place.path.open("wb") as file:
         file.write(root.child(ebml.EBML).encode())
         file.write(ebml.SEGMENT + ebml.size(total) + head)
-        file.seek(length, 1)
+        file.seek(present, 1)
         file.write(segment)
 
 
@@ -274,6 +283,15 @@ CASES: Final = (
         name="attachment of 500 MB",
         make=_huge_attachment,
         expected=ACCEPTED,
+        suffix="mkv",
+        # FFmpeg searches all of it for the next cluster: five seconds a reading.
+        deep=True,
+    ),
+    Case(
+        number=35,
+        name="attachment that lies",
+        make=_lying_attachment,
+        expected="truncated",
         suffix="mkv",
     ),
     Case(
