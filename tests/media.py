@@ -63,6 +63,8 @@ class ClipSpec:
     #: Of the container, e.g. ("movflags", "faststart").
     container_options: tuple[tuple[str, str], ...] = ()
     seed: int = 7
+    #: Of the container, e.g. ("title", "x").
+    metadata: tuple[tuple[str, str], ...] = ()
     #: RGB of every picture, instead of drawn ones.
     colour: tuple[int, int, int] | None = None
 
@@ -82,6 +84,7 @@ def write_clip(path: Path, spec: ClipSpec | None = None, **changes: Any) -> Clip
     container = _FORMATS.get(path.suffix[1:], path.suffix[1:])
     options = dict(spec.container_options)
     with av.open(str(path), "w", format=container, options=options) as output:
+        output.metadata.update(dict(spec.metadata))
         _write_streams(output, container, spec)
     if spec.rotation_deg:
         rotate_track_header(path, spec.rotation_deg, spec)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
+
+from common.domain import MediaLimits
 
 #: The outcome of a file that is indexed, beside the codes of `common.errors`.
 ACCEPTED: Final = "accepted"
@@ -33,6 +35,21 @@ CANARY: Final = "heimdex-canary-7c1f"
 Maker = Callable[[Place], None]
 
 
+#: Production allows more of both.
+LIMITS: Final = MediaLimits(wall_budget_s=20.0, memory_bytes=2 << 30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """What is known of an accepted clip; times hold to within one frame."""
+
+    duration_ms: int
+    cuts_ms: tuple[int, ...] = ()
+    size_px: tuple[int, int] = (0, 0)
+    rotation_deg: int = 0
+    frame_ms: int = 34
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One input and what becomes of it."""
@@ -49,8 +66,13 @@ class Case:
     content_type: str = ""
     #: Warnings of the accepted ones.
     warnings: tuple[str, ...] = ()
-    #: For tests to look closer at.
-    max_memory_bytes: int = 2 << 30
+    #: What an accepted one must come to.
+    golden: Golden | None = None
+    #: Instead of the two stages: "package.module:function" that misbehaves in the child.
+    function: str = ""
+    #: "ledger": no file, but an arrival in the bucket that is not as announced.
+    where: Literal["media", "ledger"] = "media"
+    limits: MediaLimits = LIMITS
     #: Takes too long for every run.
     deep: bool = False
 

@@ -27,7 +27,7 @@ from common.domain import DecodePass
 from gpu_jobs import sandbox
 from tests.hostile import lane, prepared
 from tests.hostile.case import CANARY, Case, Place
-from tests.hostile.lane import LIMITS, Outcome
+from tests.hostile.lane import Outcome
 from tests.hostile.table import CASES
 from tests.media import SubtitleSpec, write_clip
 
@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [
         case
         for case in CASES
-        if (case.number in options.numbers if options.numbers else options.deep or not case.deep)
+        if case.where == "media"
+        and (case.number in options.numbers if options.numbers else options.deep or not case.deep)
     ]
     with _folder(options.keep) as folder:
         for case in chosen:
@@ -90,8 +91,13 @@ def report(case: Case, folder: Path, start: sandbox.Start) -> Report:
         home.mkdir(parents=True)
         place = _place(home, case, server.getsockname()[1])
         case.make(place)
-        limits = dataclasses.replace(LIMITS, memory_bytes=case.max_memory_bytes)
-        outcome = lane.run(place.path, content_type=case.content_type, limits=limits, start=start)
+        outcome = lane.run(
+            place.path,
+            content_type=case.content_type,
+            limits=case.limits,
+            start=start,
+            function=case.function,
+        )
         return _report(case, outcome, called=_is_called(server))
 
 

@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import artifacts, log
-from common.domain import DecodePass, Media, MediaLimits, Probe, SubtitleFile
+from common.domain import Cue, DecodePass, Media, MediaLimits, Probe, SubtitleFile
 from common.errors import HeimdexError
 from gpu_jobs import sandbox
 from tests.hostile import prepared
-from tests.hostile.case import ACCEPTED
-
-#: Wall-clock bound of each of the two calls, and the address space; production allows more.
-LIMITS = MediaLimits(wall_budget_s=20.0, memory_bytes=2 << 30)
+from tests.hostile.case import ACCEPTED, LIMITS
 
 
 @dataclass(kw_only=True)
@@ -50,8 +47,12 @@ def run(
     subtitles: Sequence[SubtitleFile] = (),
     limits: MediaLimits = LIMITS,
     start: sandbox.Start = prepared.fork,
+    function: str = "",
 ) -> Outcome:
-    """Run `upload_validate` and the decode pass on a file; never raises for the file's sake."""
+    """Run `upload_validate` and the decode pass (or `function`) on a file.
+
+    Never raises for the file's sake.
+    """
     media = Media(
         path=path,
         size_bytes=path.stat().st_size,
@@ -59,6 +60,8 @@ def run(
         subtitles=tuple(subtitles),
         limits=limits,
     )
+    if function:
+        return observed(lambda outcome: _misbehave(function, media, outcome, start))
     return observed(lambda outcome: _stages(media, outcome, start))
 
 
@@ -79,6 +82,11 @@ def observed(body: Body) -> Outcome:
     outcome.log = stream.getvalue()
     _note_usage(outcome)
     return outcome
+
+
+def _misbehave(function: str, media: Media, outcome: Outcome, start: sandbox.Start) -> None:
+    cue = sandbox.call(function, media=media, inputs={}, result=Cue, start=start)
+    outcome.stored += artifacts.encode(cue)
 
 
 def _stages(media: Media, outcome: Outcome, start: sandbox.Start) -> None:

@@ -5,11 +5,30 @@ from __future__ import annotations
 from typing import Final
 
 from tests.hostile.case import Case
-from tests.hostile.groups import damage, not_media, pictures, references
+from tests.hostile.groups import (
+    arrivals,
+    codecs,
+    damage,
+    decoders,
+    exploits,
+    names,
+    not_media,
+    phones,
+    pictures,
+    references,
+    sounds,
+)
 
 CASES: Final[tuple[Case, ...]] = (
     *not_media.CASES,
     *references.CASES,
     *damage.CASES,
     *pictures.CASES,
+    *codecs.CASES,
+    *phones.CASES,
+    *sounds.CASES,
+    *names.CASES,
+    *arrivals.CASES,
+    *decoders.CASES,
+    *exploits.CASES,
 )
