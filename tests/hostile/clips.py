@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.media import ClipSpec, write_clip
+
+# The AV1 encoder is talkative; errors are enough.
+os.environ.setdefault("SVT_LOG", "1")
 
 #: One second of a drawn picture with sound.
 SHORT = ClipSpec(shots_ms=(500, 500), width_px=160, height_px=96)

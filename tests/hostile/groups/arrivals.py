@@ -1,6 +1,6 @@
 """101–106: objects in the bucket that are not what was announced.
 
-Nothing of them is decoded, so they are run through the ledger by
+What is told by the object alone is run through the ledger, by
 `tests/integration/test_hostile_arrivals.py`.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.hostile.case import ACCEPTED, Case, raw
+from tests.hostile.clips import clip
 
 
 def _case(number: int, name: str, expected: str, why: str = "") -> Case:
@@ -26,6 +27,13 @@ CASES: Final = (
     _case(101, "another size", "size_mismatch"),
     _case(102, "another checksum", "hash_mismatch"),
     _case(103, "another type", "type_mismatch"),
+    Case(
+        number=103,
+        name="content of another type",
+        make=raw(clip),
+        content_type="video/webm",
+        expected="type_mismatch",
+    ),
     _case(104, "never announced", "intent_unknown"),
     _case(
         105,
