@@ -14,6 +14,11 @@ TORCH = torch==2.13.0
 FETCHED = $(if $(filter gpu,$(PROFILE)),gpu,cpu)
 DIR ?= $(STATE)/models
 
+# How many mutants `make fuzz` tries, which ones, and in how many processes.
+N ?= 20000
+SEED ?= 1
+FUZZ_JOBS ?= 2
+
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP = $(VENV)/.installed-demo
@@ -24,7 +29,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
-        models models-pin calibrate eval bench-decode bench-search bench-models clean
+        models models-pin calibrate eval fuzz bench-decode bench-search bench-models clean
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +106,9 @@ openapi: $(STAMP) ## Write functions/api/openapi.json from the code
 eval: $(RUN_STAMP) ## Search quality on labelled moments: EVAL="--against … --gate …"
 	@$(BIN)/python -m local.evaluation --state $(STATE) --profile $(PROFILE) \
 	  $(if $(filter offline,$(PROFILE)),--against local/evaluation/baseline.json) $(EVAL)
+
+fuzz: $(TEST_STAMP) ## Mutants of good files through the media lane: N=20000 SEED=1
+	@$(BIN)/python -m tests.hostile.fuzz --count $(N) --seed $(SEED) --jobs $(FUZZ_JOBS)
 
 bench-decode: $(TEST_STAMP) ## One decode pass against PySceneDetect and seeking
 	$(BIN)/python -m tests.benchmarks.bench_decode $(BENCH)

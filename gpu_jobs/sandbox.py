@@ -226,7 +226,7 @@ def _watch(child: _Child, budget_s: float, on_progress: Callable[[float], None])
             if child.share != before or time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK_S
                 on_progress(child.share)
-    return _exited_before(child, deadline)
+    return _exited_before(child, deadline, on_progress)
 
 
 def _collector(child: _Child) -> Callable[[bytes], None]:
@@ -236,13 +236,18 @@ def _collector(child: _Child) -> Callable[[bytes], None]:
     return collect
 
 
-def _exited_before(child: _Child, deadline: float) -> bool:
-    """A child may close its pipes and live on."""
-    try:
-        child.process.wait(max(deadline - time.monotonic(), 0))
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _exited_before(child: _Child, deadline: float, on_progress: Callable[[float], None]) -> bool:
+    """A child may close its pipes and live on; the call can still be stopped."""
+    while True:
+        left_s = deadline - time.monotonic()
+        try:
+            child.process.wait(min(max(left_s, 0), _TICK_S))
+        except subprocess.TimeoutExpired:
+            if left_s <= 0:
+                return False
+            on_progress(child.share)
+        else:
+            return True
 
 
 def _read_answer(child: _Child, answer: BinaryIO, result: type[T], *, in_time: bool) -> T:

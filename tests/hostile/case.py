@@ -88,7 +88,7 @@ class Case:
 
 
 def text(content: str) -> Maker:
-    """A maker of a text file; `{canary}`, `{sibling}`, `{secret}` and `{honeypot}` are filled in."""
+    """A maker of a text file; names of what is in the place are filled in."""
 
     def make(place: Place) -> None:
         filled = content

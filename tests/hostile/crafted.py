@@ -32,7 +32,6 @@ from tests.hostile.lane import Outcome
 from tests.hostile.table import CASES
 from tests.media import SubtitleSpec, write_clip
 
-
 #: Last of all: is the worker still good for something?
 _GOOD = Case(number=0, name="good file", make=raw(clip), expected=ACCEPTED)
 
@@ -177,6 +176,7 @@ def _has_leaked(outcome: Outcome) -> bool:
 
 def _is_magenta(jpeg: bytes) -> bool:
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
     blue, green, red, _ = cv2.mean(picture)
     return min(blue, red) > 200 and green < 60
 

@@ -19,6 +19,7 @@ def read(media: Media) -> CueTrack:
     try:
         return read_subtitle_file(media.subtitles[0], duration_ms=60_000)
     except InputError as error:
-        # As the decode pass does: the video does without; anything else would be our fault.
-        assert error.code == "subtitle_unreadable"
+        if error.code != "subtitle_unreadable":
+            raise
+        # As the decode pass does: the video does without.
         return CueTrack(language=UNREADABLE, source="uploaded", cues=())

@@ -73,8 +73,10 @@ def test_no_other_package_carries_an_ffmpeg() -> None:
     carrying = {
         distribution.metadata["Name"]
         for distribution in importlib.metadata.distributions()
-        if any(re.search(r"libav(?:codec|format)[-.\w]*\.(?:so|dylib)", str(file))
-               for file in distribution.files or ())
+        if any(
+            re.search(r"libav(?:codec|format)[-.\w]*\.(?:so|dylib)", str(file))
+            for file in distribution.files or ()
+        )
     }
     assert carrying <= BUNDLERS
 

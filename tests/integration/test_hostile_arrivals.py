@@ -107,9 +107,7 @@ def _never_announced(bucket: Bucket) -> str:
     bucket.arrive(stray)
     assert bucket.store.stat("uploads", stray.video_name) is None
     assert bucket.runs() == []
-    return bucket.uploads.finalize(
-        stray.user_id, stray.video_id, stray.stored_video()
-    ).code
+    return bucket.uploads.finalize(stray.user_id, stray.video_id, stray.stored_video()).code
 
 
 def _too_late(bucket: Bucket) -> str:

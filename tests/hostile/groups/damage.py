@@ -37,9 +37,7 @@ def _header_only() -> bytes:
 
 def _index_alone() -> bytes:
     """Everything is described and nothing is there."""
-    return boxes.edited(
-        faststart(), lambda root: setattr(root, "children", root.children[:2])
-    )
+    return boxes.edited(faststart(), lambda root: setattr(root, "children", root.children[:2]))
 
 
 def _data_length(length: int) -> bytes:

@@ -31,9 +31,7 @@ def _subtitled(text: str) -> Maker:
 
 
 CASES: Final = (
-    Case(
-        number=95, name="title not utf8", make=raw(_bad_bytes), expected=ACCEPTED, suffix="mkv"
-    ),
+    Case(number=95, name="title not utf8", make=raw(_bad_bytes), expected=ACCEPTED, suffix="mkv"),
     Case(
         number=96,
         name="title of 1 MB",
@@ -45,7 +43,7 @@ CASES: Final = (
     Case(
         number=98,
         name="right to left override",
-        make=_subtitled("harmless\u202egnp.exe"),
+        make=_subtitled("harmless\u202e\u2067gnp\u2069.exe"),
         expected=ACCEPTED,
         suffix="mkv",
     ),
@@ -59,9 +57,7 @@ CASES: Final = (
     Case(
         number=100,
         name="place of recording",
-        make=raw(
-            lambda: clip("mov", metadata=(("location", f"+37.5665+126.9780/{CANARY}"),))
-        ),
+        make=raw(lambda: clip("mov", metadata=(("location", f"+37.5665+126.9780/{CANARY}"),))),
         expected=ACCEPTED,
         suffix="mov",
     ),

@@ -275,7 +275,7 @@ CASES: Final = (
         name="linked segments",
         make=_linked_segments,
         expected=ACCEPTED,
-        why="FFmpeg follows no links between Matroska files: what is in the file itself is indexed.",
+        why="FFmpeg follows no links between Matroska files: what the file itself holds is used.",
         suffix="mkv",
     ),
     Case(
