@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from common.domain import DecodePass
-from gpu_jobs import sandbox
+from gpu_jobs import sandbox_start
 from tests.hostile import lane, prepared
 from tests.hostile.case import ACCEPTED, CANARY, Case, Place, raw
 from tests.hostile.clips import clip
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--spawn", action="store_true", help="start a program for each call")
     parser.add_argument("--keep", type=Path, help="where the files are to stay")
     options = parser.parse_args(arguments)
-    start: sandbox.Start = sandbox.spawn if options.spawn else prepared.fork
+    start: sandbox_start.Start = sandbox_start.spawn if options.spawn else prepared.fork
     chosen = [
         case
         for case in CASES
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def report(case: Case, folder: Path, start: sandbox.Start) -> Report:
+def report(case: Case, folder: Path, start: sandbox_start.Start) -> Report:
     """Make an input, run it and look at everything that came out."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)

@@ -11,7 +11,6 @@ Mutant n of a seed is always the same file.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import subprocess
 import sys
@@ -89,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.first, options.count, options.jobs = options.only, 1, 1
     tally = _slices(options) if options.jobs > 1 else run(options)
     if options.raw:
-        print(json.dumps(dataclasses.asdict(tally)))
+        print(json.dumps(vars(tally)))
         return 0
     for code, count in tally.outcomes.most_common():
         print(f"{count:8} {code}", file=sys.stderr)
@@ -150,10 +149,14 @@ def wrong(outcome: Outcome) -> str:
         return "scenes do not cover the video"
     if ends[-1] != outcome.decoded.scene_detect.duration_ms:
         return "duration"
-    times = [frame.time_ms for frame in outcome.decoded.vision_sample_frames.frames]
-    if times != sorted(times) or not all(0 <= time < ends[-1] for time in times):
+    frames = outcome.decoded.vision_sample_frames.frames
+    times = [frame.time_ms for frame in frames]
+    shown = [scenes[frame.scene_ordinal] for frame in frames]
+    if times != sorted(set(times)) or any(
+        not scene.start_ms <= time < scene.end_ms for scene, time in zip(shown, times, strict=True)
+    ):
         return "times of pictures"
-    return ""
+    return "" if set(shown) == set(scenes) else "a scene without a picture"
 
 
 def _subtitles(path: Path, suffix: str) -> Outcome:
@@ -202,7 +205,7 @@ def _slices(options: argparse.Namespace) -> Tally:
         if count > 0:
             command = [sys.executable, "-m", "tests.hostile.fuzz", "--raw"]
             command += [f"--seed={options.seed}", f"--first={first}", f"--count={count}"]
-            command += [f"--keep={options.keep}"]
+            command += [f"--keep={options.keep}", *(["--unchanged"] if options.unchanged else [])]
             started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     tally = Tally()
     for process in started:

@@ -11,7 +11,7 @@ from pathlib import Path
 from common import artifacts, log
 from common.domain import Cue, DecodePass, Media, MediaLimits, Probe, SubtitleFile
 from common.errors import HeimdexError
-from gpu_jobs import sandbox
+from gpu_jobs import sandbox, sandbox_start
 from tests.hostile import prepared
 from tests.hostile.case import ACCEPTED, LIMITS
 
@@ -46,7 +46,7 @@ def run(
     content_type: str = "",
     subtitles: Sequence[SubtitleFile] = (),
     limits: MediaLimits = LIMITS,
-    start: sandbox.Start = prepared.fork,
+    start: sandbox_start.Start = prepared.fork,
     function: str = "",
 ) -> Outcome:
     """Run `upload_validate` and the decode pass (or `function`) on a file.
@@ -84,12 +84,12 @@ def observed(body: Body) -> Outcome:
     return outcome
 
 
-def _misbehave(function: str, media: Media, outcome: Outcome, start: sandbox.Start) -> None:
+def _misbehave(function: str, media: Media, outcome: Outcome, start: sandbox_start.Start) -> None:
     cue = sandbox.call(function, media=media, inputs={}, result=Cue, start=start)
     outcome.stored += artifacts.encode(cue)
 
 
-def _stages(media: Media, outcome: Outcome, start: sandbox.Start) -> None:
+def _stages(media: Media, outcome: Outcome, start: sandbox_start.Start) -> None:
     outcome.probe = sandbox.call(
         "gpu_jobs.stages.upload_validate:run", media=media, inputs={}, result=Probe, start=start
     )

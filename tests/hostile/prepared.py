@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
-from gpu_jobs import sandbox, sandbox_child
+from gpu_jobs import sandbox_child, sandbox_start
 
 # What the child would load; it finds them loaded.
 from gpu_jobs.media import one_pass, probe  # noqa: F401
@@ -59,7 +59,7 @@ ended: list[Ended] = []
 
 
 def fork(question: BinaryIO, answer_fd: int, progress_fd: int, scratch: str) -> Forked:
-    """`gpu_jobs.sandbox.Start`."""
+    """`gpu_jobs.sandbox_start.Start`."""
     read_fd, write_fd = os.pipe()
     pid = os.fork()
     if pid:
@@ -90,5 +90,5 @@ def _become(question: BinaryIO, stderr_fd: int, kept: set[int], scratch: str) ->
                 continue
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
     os.environ.clear()
-    os.environ.update(sandbox.environment(scratch))
+    os.environ.update(sandbox_start.environment(scratch))
     os.chdir(scratch)

@@ -7,6 +7,7 @@ from typing import Final
 from tests.hostile.case import Case
 from tests.hostile.groups import (
     arrivals,
+    carriers,
     codecs,
     damage,
     decoders,
@@ -22,6 +23,7 @@ from tests.hostile.groups import (
 CASES: Final[tuple[Case, ...]] = (
     *not_media.CASES,
     *references.CASES,
+    *carriers.CASES,
     *damage.CASES,
     *pictures.CASES,
     *codecs.CASES,

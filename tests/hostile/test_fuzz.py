@@ -74,6 +74,6 @@ def test_a_mutant_is_always_the_same(name: str) -> None:
 
 def test_the_seeds_are_good_files(tmp_path: Path) -> None:
     """Mutations start from files that are accepted; otherwise nothing behind the door is tried."""
-    found = _fuzz(tmp_path, f"--count={len(seeds.SEEDS)}", "--unchanged", timeout_s=200)
+    found = _fuzz(tmp_path, f"--count={len(seeds.SEEDS)}", "--unchanged", "--jobs=2", timeout_s=200)
     assert found[1]["outcomes"] == {ACCEPTED: len(seeds.SEEDS)}
     assert len(seeds.SEEDS) >= 8

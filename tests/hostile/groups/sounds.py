@@ -45,7 +45,7 @@ def _damaged(place: Place) -> None:
     place.path.write_bytes(clip(audio_codec="aac"))
     data = bytearray(place.path.read_bytes())
     with av.open(str(place.path)) as media:
-        packets: list[tuple[int, int]] = [(p.pos, p.size) for p in media.demux(audio=0) if p.size]
+        packets: list[tuple[int, int]] = [(p.pos, p.size) for p in media.demux(audio=0) if p.pos]
     for position, size in packets:
         data[position : position + size] = random.bytes(size)
     place.path.write_bytes(data)
