@@ -102,7 +102,7 @@ def report(case: Case, folder: Path, start: sandbox_start.Start) -> Report:
             start=start,
             function=case.function,
         )
-        return _report(case, outcome, called=_is_called(server))
+        return _report(case, outcome, called=is_called(server))
 
 
 def _report(case: Case, outcome: Outcome, *, called: bool) -> Report:
@@ -120,7 +120,7 @@ def _report(case: Case, outcome: Outcome, *, called: bool) -> Report:
         size_px=(video.width_px, video.height_px) if video else (0, 0),
         rotation_deg=video.rotation_deg if video else 0,
         codec=video.codec if video else "",
-        leaked=_has_leaked(outcome),
+        leaked=has_leaked(outcome),
         called=called,
         left=len(children()),
         seconds=round(outcome.seconds, 3),
@@ -152,13 +152,14 @@ def _cues(decoded: DecodePass | None) -> tuple[tuple[int, int, str], ...]:
 def _place(home: Path, case: Case, port: int) -> Place:
     canary, secret = home / "canary.mkv", home / "canary.txt"
     # Hard links: made once, yet really in the folder.
-    os.link(_canary(home.parent), canary)
+    os.link(write_canary(home.parent), canary)
     secret.write_text(CANARY)
     name = f"video0{case.suffix}" if "%" in case.suffix else f"video0.{case.suffix}"
     return Place(path=home / name, canary=canary, secret=secret, honeypot=f"127.0.0.1:{port}")
 
 
-def _canary(folder: Path) -> Path:
+def write_canary(folder: Path) -> Path:
+    """The canary of a folder, made once."""
     path = folder / "canary.mkv"
     if not path.exists():
         plain = folder / "plain.mkv"
@@ -168,7 +169,8 @@ def _canary(folder: Path) -> Path:
     return path
 
 
-def _has_leaked(outcome: Outcome) -> bool:
+def has_leaked(outcome: Outcome) -> bool:
+    """Whether anything that came out says what the canary says, or looks like it."""
     told = outcome.stored + outcome.log.encode() + outcome.detail.encode()
     frames = outcome.decoded.vision_sample_frames.frames if outcome.decoded else ()
     return CANARY.encode() in told or any(_is_magenta(frame.jpeg) for frame in frames)
@@ -181,7 +183,8 @@ def _is_magenta(jpeg: bytes) -> bool:
     return min(blue, red) > 200 and green < 60
 
 
-def _is_called(server: socket.socket) -> bool:
+def is_called(server: socket.socket) -> bool:
+    """Whether somebody has connected."""
     try:
         connection, _ = server.accept()
     except BlockingIOError:

@@ -18,6 +18,8 @@ from tests.hostile.mutate import mutant
 
 pytestmark = [
     pytest.mark.xdist_group("fuzz"),
+    # A busy machine, not a hanging test: each call has its own bound.
+    pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="the child is confined by Linux"),
 ]
 
@@ -50,14 +52,14 @@ def _check(folder: Path, count: int, found: tuple[int, dict[str, Any]]) -> None:
 
 def test_500_mutants_end_in_known_ways(tmp_path: Path) -> None:
     """Every outcome is in the closed list, in bounded time and memory, with times in order."""
-    _check(tmp_path, 500, _fuzz(tmp_path, "--count=500", "--seed=1", timeout_s=280))
+    _check(tmp_path, 500, _fuzz(tmp_path, "--count=500", "--seed=1", timeout_s=800))
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_4000_mutants_end_in_known_ways(tmp_path: Path) -> None:
     """The same for other mutants, in two processes."""
-    found = _fuzz(tmp_path, "--count=4000", "--seed=2", "--jobs=2", timeout_s=1700)
+    found = _fuzz(tmp_path, "--count=4000", "--seed=2", "--jobs=2", timeout_s=3500)
     _check(tmp_path, 4000, found)
 
 
@@ -74,6 +76,6 @@ def test_a_mutant_is_always_the_same(name: str) -> None:
 
 def test_the_seeds_are_good_files(tmp_path: Path) -> None:
     """Mutations start from files that are accepted; otherwise nothing behind the door is tried."""
-    found = _fuzz(tmp_path, f"--count={len(seeds.SEEDS)}", "--unchanged", "--jobs=2", timeout_s=200)
+    found = _fuzz(tmp_path, f"--count={len(seeds.SEEDS)}", "--unchanged", "--jobs=2", timeout_s=800)
     assert found[1]["outcomes"] == {ACCEPTED: len(seeds.SEEDS)}
     assert len(seeds.SEEDS) >= 8

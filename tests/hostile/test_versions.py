@@ -9,6 +9,7 @@ import ast
 import importlib.metadata
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -115,10 +116,15 @@ def _texts() -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(PROJECT)), path.read_text()
 
 
-def _calls() -> Iterator[tuple[str, str]]:
+@cache
+def _calls() -> frozenset[tuple[str, str]]:
     """(file, name) of every call in the production code."""
-    for path, text in _texts():
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Call):
-                name = ast.unparse(node.func)
-                yield path, name if name == "av.open" else name.rpartition(".")[2]
+    names = (
+        (path, ast.unparse(node.func))
+        for path, text in _texts()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+    )
+    return frozenset(
+        (path, name if name == "av.open" else name.rpartition(".")[2]) for path, name in names
+    )
