@@ -14,6 +14,11 @@ TORCH = torch==2.13.0
 FETCHED = $(if $(filter gpu,$(PROFILE)),gpu,cpu)
 DIR ?= $(STATE)/models
 
+# How many mutants `make fuzz` tries, which ones, and in how many processes.
+N ?= 20000
+SEED ?= 1
+FUZZ_JOBS ?= 2
+
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP = $(VENV)/.installed-demo
@@ -23,8 +28,8 @@ MODEL_STAMP = $(VENV)/.installed-models
 RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock \
-        sbom models models-pin calibrate eval bench-decode bench-search bench-models clean
+.PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
+        models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +112,9 @@ sbom: $(STAMP) ## Write what Heimdex is made of (CycloneDX) into build/sbom
 eval: $(RUN_STAMP) ## Search quality on labelled moments: EVAL="--against … --gate …"
 	@$(BIN)/python -m local.evaluation --state $(STATE) --profile $(PROFILE) \
 	  $(if $(filter offline,$(PROFILE)),--against local/evaluation/baseline.json) $(EVAL)
+
+fuzz: $(TEST_STAMP) ## Mutants of good files through the media lane: N=20000 SEED=1
+	@$(BIN)/python -m tests.hostile.fuzz --count $(N) --seed $(SEED) --jobs $(FUZZ_JOBS)
 
 bench-decode: $(TEST_STAMP) ## One decode pass against PySceneDetect and seeking
 	$(BIN)/python -m tests.benchmarks.bench_decode $(BENCH)

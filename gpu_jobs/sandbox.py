@@ -14,27 +14,23 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 from common import artifacts, log
 from common.domain import Media
 from common.errors import ContractError, HeimdexError, InputError, TransientError
 from gpu_jobs import sandbox_call
+from gpu_jobs.sandbox_start import Process, Start, spawn
 
 T = TypeVar("T")
 
 #: The callback is called at least this often, so that it can stop the call by raising.
 _TICK_S: Final = 1.0
 _MAX_STDERR_BYTES: Final = 16 * 1024
-_PROJECT: Final = Path(__file__).resolve().parents[1]
-#: What some builds of Python need in order to start at all.
-_INHERITED: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
 #: Somebody else ended the child (the machine ran out of memory, an operator): try again.
 _ENDED_FROM_OUTSIDE: Final = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -48,6 +44,7 @@ def call(
     inputs: Mapping[str, object],
     result: type[T],
     on_progress: Callable[[float], None] | None = None,
+    start: Start | None = None,
 ) -> T:
     """Call `function(media, **inputs)` in a limited child process.
 
@@ -59,6 +56,7 @@ def call(
         on_progress: called with the share done, 0–1, and at least once a second with the last
             one. If it raises, the child is killed. The function reports it if it takes
             `progress`.
+        start: how the child comes to be; by default as a new program.
 
     Raises:
         InputError: the code that the function answered with; `decode_budget_exceeded` if time or
@@ -78,7 +76,7 @@ def call(
     ):
         question.write(artifacts.encode(request))
         question.seek(0)
-        child = _start(question, answer, scratch)
+        child = _child(start or spawn, question, answer, scratch)
         try:
             in_time = _watch(child, media.limits.wall_budget_s, on_progress or (lambda _: None))
         finally:
@@ -92,7 +90,7 @@ def _argument(name: str, value: object) -> sandbox_call.Argument:
 
 @dataclass(kw_only=True)
 class _Child:
-    process: subprocess.Popen[bytes]
+    process: Process
     #: Read end of the progress pipe.
     progress_fd: int
     stderr: bytearray = field(default_factory=bytearray)
@@ -120,42 +118,16 @@ class _Child:
                     self.share = max(self.share, min(share, 1.0))
 
 
-def _start(question: BinaryIO, answer: BinaryIO, scratch: str) -> _Child:
+def _child(start: Start, question: BinaryIO, answer: BinaryIO, scratch: str) -> _Child:
     read_fd, write_fd = os.pipe()
-    answer_fd = answer.fileno()
-    command = [sys.executable, "-m", "gpu_jobs.sandbox_child", str(answer_fd), str(write_fd)]
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=question,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=(answer_fd, write_fd),
-            cwd=scratch,
-            env=_environment(scratch),
-            start_new_session=True,
-        )
+        process = start(question, answer.fileno(), write_fd, scratch)
     except OSError as error:
         os.close(read_fd)
         raise TransientError("stage_failed", f"cannot start a child process: {error}") from error
     finally:
         os.close(write_fd)
     return _Child(process=process, progress_fd=read_fd)
-
-
-def _environment(scratch: str) -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return inherited | {
-        "PYTHONPATH": str(_PROJECT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "LANG": "C.UTF-8",
-        "HOME": scratch,
-        "TMPDIR": scratch,
-        # Each pool of threads or memory counts against the address space.
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-    }
 
 
 def _watch(child: _Child, budget_s: float, on_progress: Callable[[float], None]) -> bool:
@@ -180,7 +152,7 @@ def _watch(child: _Child, budget_s: float, on_progress: Callable[[float], None])
             if child.share != before or time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK_S
                 on_progress(child.share)
-    return _exited_before(child, deadline)
+    return _exited_before(child, deadline, on_progress)
 
 
 def _collector(child: _Child) -> Callable[[bytes], None]:
@@ -190,13 +162,18 @@ def _collector(child: _Child) -> Callable[[bytes], None]:
     return collect
 
 
-def _exited_before(child: _Child, deadline: float) -> bool:
-    """A child may close its pipes and live on."""
-    try:
-        child.process.wait(max(deadline - time.monotonic(), 0))
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _exited_before(child: _Child, deadline: float, on_progress: Callable[[float], None]) -> bool:
+    """A child may close its pipes and live on; the call can still be stopped."""
+    while True:
+        left_s = deadline - time.monotonic()
+        try:
+            child.process.wait(min(max(left_s, 0), _TICK_S))
+        except subprocess.TimeoutExpired:
+            if left_s <= 0:
+                return False
+            on_progress(child.share)
+        else:
+            return True
 
 
 def _read_answer(child: _Child, answer: BinaryIO, result: type[T], *, in_time: bool) -> T:

@@ -63,6 +63,10 @@ class ClipSpec:
     #: Of the container, e.g. ("movflags", "faststart").
     container_options: tuple[tuple[str, str], ...] = ()
     seed: int = 7
+    #: Of the container, e.g. ("title", "x").
+    metadata: tuple[tuple[str, str], ...] = ()
+    #: RGB of every picture, instead of drawn ones.
+    colour: tuple[int, int, int] | None = None
 
     @property
     def cuts_ms(self) -> tuple[int, ...]:
@@ -80,6 +84,7 @@ def write_clip(path: Path, spec: ClipSpec | None = None, **changes: Any) -> Clip
     container = _FORMATS.get(path.suffix[1:], path.suffix[1:])
     options = dict(spec.container_options)
     with av.open(str(path), "w", format=container, options=options) as output:
+        output.metadata.update(dict(spec.metadata))
         _write_streams(output, container, spec)
     if spec.rotation_deg:
         rotate_track_header(path, spec.rotation_deg, spec)
@@ -88,6 +93,8 @@ def write_clip(path: Path, spec: ClipSpec | None = None, **changes: Any) -> Clip
 
 def paint(spec: ClipSpec, time_ms: float) -> Picture:
     """The RGB picture at a time: per shot a coloured texture, slowly panning."""
+    if spec.colour is not None:
+        return np.full((spec.height_px, spec.width_px, 3), spec.colour, np.uint8)
     ends = np.cumsum(spec.shots_ms)
     shot = min(int(np.searchsorted(ends, time_ms, side="right")), len(ends) - 1)
     canvas = _canvas(spec, shot)

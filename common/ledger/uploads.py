@@ -129,10 +129,10 @@ class Uploads:
         key = {"user_id": user_id, "video_id": video_id, "object_name": stored.name}
         with self._db.tenant(user_id, effect="upload.finalize") as tx:
             if not lock_video(tx, user_id, video_id):
-                return Arrival(outcome="unknown")
+                return Arrival(outcome="unknown", code="intent_unknown")
             row = tx.execute(_OBJECT, key).one_or_none()
             if row is None:
-                return Arrival(outcome="unknown")
+                return Arrival(outcome="unknown", code="intent_unknown")
             if row.generation is not None and row.generation >= stored.generation:
                 return Arrival(outcome="repeated")
             code = mismatch(row, stored) or content_code

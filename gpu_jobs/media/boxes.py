@@ -48,11 +48,11 @@ def check_boxes(path: Path, *, max_streams: int) -> None:
         for box in _walk(file, 0, size, 0, [0]):
             has_index |= box.kind == b"moov"
             tracks += box.kind == b"trak"
+            if tracks > max_streams:
+                raise InputError("too_many_streams", f"more than {max_streams} tracks")
             _check_box(file, box)
     if not has_index:
         raise InputError("truncated", "no moov box")
-    if tracks > max_streams:
-        raise InputError("too_many_streams", f"{tracks} tracks, at most {max_streams}")
 
 
 def _walk(file: BinaryIO, start: int, end: int, depth: int, seen: list[int]) -> Iterator[_Box]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import av
 import cv2
 
 from common.domain import (
@@ -51,6 +50,7 @@ class _Reading:
         self._probe = probe
         self._progress = progress
         self._reported = 0.0
+        self._flushed = False
         self._offset = source.start_offset(opened)
         self._video = source.video_stream(opened)
         self._pictures = PictureTrack(self._video, self._offset, media, probe)
@@ -85,16 +85,16 @@ class _Reading:
         return SoundExtract(stream, self._offset, self._media.limits.max_duration_ms)
 
     def _demux(self, streams: list[Any]) -> None:
-        try:
-            # Each stream ends with an empty packet, which flushes its decoder.
-            for packet in self._opened.demux(*streams):
-                self._packet(packet)
-        except av.error.FFmpegError:
+        # Each stream ends with an empty packet, which flushes its decoder.
+        for packet in source.packets(self._opened, *streams):
+            self._packet(packet)
+        if not self._flushed:
             # The rest cannot be read. `upload_validate` read the same packets and found enough.
             self._pictures.decode(None)
 
     def _packet(self, packet: Any) -> None:
         if packet.stream_index == self._video.index:
+            self._flushed |= not packet.size
             self._pictures.decode(packet)
             self._report()
         elif packet.stream_index in self._texts:

@@ -55,7 +55,10 @@ class PictureTrack:
             frames = self._stream.decode(packet)
         except av.error.EOFError:
             return
-        except (av.error.InvalidDataError, av.error.UnknownError, av.error.PatchWelcomeError):
+        except av.error.FFmpegError as error:
+            # Whatever FFmpeg calls it (a picture beyond `max_pixels` is an invalid argument).
+            if isinstance(error, MemoryError):
+                raise
             self._bad_packets += 1
             self._check_damage()
             return
@@ -93,14 +96,15 @@ class PictureTrack:
         if time < 0 or (self._last is not None and time <= self._last):
             # Preroll that is not shown, or a timestamp that runs backwards.
             return
-        if milliseconds(time) > self._limits.max_duration_ms + 1000:
-            raise InputError("duration_too_long", f"a picture at {milliseconds(time)} ms")
+        length = (frame.duration or 0) * frame.time_base if frame.time_base else Fraction(0)
+        end = time + (length or self._frame_length)
+        if milliseconds(end) > self._limits.max_duration_ms + 1000:
+            raise InputError("duration_too_long", f"a picture until {milliseconds(end)} ms")
         if frame.width * frame.height > self._limits.max_pixels:
             raise InputError("frame_too_large", f"{frame.width} x {frame.height} pixels")
         self.builder.add(time, frame)
         self._last = time
-        length = (frame.duration or 0) * frame.time_base if frame.time_base else Fraction(0)
-        self._end = time + (length or self._frame_length)
+        self._end = end
 
     def _time(self, timed: Any, otherwise: Fraction) -> Fraction:
         """Presentation time of a packet or frame in seconds; AVI may have none."""

@@ -101,12 +101,10 @@ class _Scan:
 
     def run(self, opened: Any) -> None:
         source.prepare_video(self.video, self.limits, threads=1)
-        try:
-            for packet in opened.demux():
-                self._packet(packet)
-        except av.error.FFmpegError:
-            # The rest cannot be read; whether too much is missing shows in the times.
-            self._decode_first(None)
+        for packet in source.packets(opened):
+            self._packet(packet)
+        # If the rest could not be read; whether too much is missing shows in the times.
+        self._decode_first(None)
         self._check_rate()
 
     def _packet(self, packet: Any) -> None:
@@ -126,8 +124,9 @@ class _Scan:
         self.end_ms = max(self.end_ms, end_ms)
         if packet.stream_index == self.video.index:
             self.video_end_ms = max(self.video_end_ms, end_ms)
-        if start_ms > self.limits.max_duration_ms + _LIMIT_SLACK_MS:
-            raise InputError("duration_too_long", f"a packet at {start_ms} ms")
+        # Not by its start alone: the last picture may claim to stay for a year.
+        if end_ms > self.limits.max_duration_ms + _LIMIT_SLACK_MS:
+            raise InputError("duration_too_long", f"a packet until {end_ms} ms")
         if self.video_packets > self.limits.max_frames_per_second * max(
             self.limits.max_duration_ms // 1000, 1
         ):
@@ -138,7 +137,9 @@ class _Scan:
             return
         try:
             frames = self.video.decode(packet)
-        except (av.error.InvalidDataError, av.error.EOFError, av.error.UnknownError):
+        except av.error.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
             return
         if frames:
             self.frame = frames[0]

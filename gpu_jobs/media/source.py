@@ -73,6 +73,27 @@ def open_media(path: Path, container: Container, limits: MediaLimits) -> Iterato
         yield media
 
 
+def packets(media: Any, *streams: Any) -> Iterator[Any]:
+    """The packets of some streams (of all, if none are named) as far as they can be read.
+
+    Errors of whoever decodes them are not mistaken for the end.
+
+    Raises:
+        av.error.MemoryError: a count in the file is beyond all memory.
+    """
+    demuxed = media.demux(*streams)
+    while True:
+        try:
+            packet = next(demuxed, None)
+        except av.error.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            return
+        if packet is None:
+            return
+        yield packet
+
+
 def video_stream(media: Any) -> Any:
     """The video track to use: the first that is not a cover picture.
 

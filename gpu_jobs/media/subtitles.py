@@ -31,7 +31,7 @@ _OVERRIDE: Final = re.compile(r"\{\\[^{}\n]{0,200}\}")
 _BLANKS: Final = re.compile(r"\s+")
 #: Controls and invisible direction marks; blanks are handled before.
 _INVISIBLE: Final = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\ufeff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 )
 #: Above this share of non-ASCII bytes a legacy file is taken for Korean rather than Western.
 _DENSE_SHARE: Final = 0.15

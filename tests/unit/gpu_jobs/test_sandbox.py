@@ -165,6 +165,29 @@ def test_progress_arrives_and_can_stop_the_call(tmp_path: Path) -> None:
         )
 
 
+def test_a_silent_child_can_be_stopped(tmp_path: Path) -> None:
+    """A child that closed its pipes cannot keep the caller from noticing that it must stop."""
+
+    class StopError(Exception):
+        pass
+
+    calls: list[float] = []
+
+    def stop(share: float) -> None:
+        calls.append(share)
+        if len(calls) == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        sandbox.call(
+            "tests.unit.gpu_jobs.hostile_stages:fall_silent",
+            media=media(tmp_path / "m", wall_budget_s=60.0),
+            inputs={},
+            result=Cue,
+            on_progress=stop,
+        )
+
+
 def test_the_environment_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the parent's environment is seen, and the working folder is empty."""
     monkeypatch.setenv("HEIMDEX_SECRET", "s")

@@ -77,6 +77,14 @@ def test_srt_quirks(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("mark", "\u061c\u200b\u200f\u202e\u2060\u2067\u2069\ufeff")
+def test_invisible_marks_are_left_out(tmp_path: Path, mark: str) -> None:
+    """Nothing in a cue makes the text around it read differently."""
+    path = tmp_path / "s.srt"
+    path.write_text(subtitle_text([(0, 1_000, f"photo{mark}gnp.exe")], kind="srt"))
+    assert [cue.text for cue in read(path)] == ["photognp.exe"]
+
+
 def test_cues_are_ordered_and_inside_the_video(tmp_path: Path) -> None:
     """Cues are sorted, cut at the end of the video, and dropped when nothing is left."""
     path = tmp_path / "s.srt"
