@@ -42,8 +42,8 @@ from tests.schedules.stand_ins import Bus, Clock, Executions, SteppedDatabase, S
 from tests.tiny_pipeline import INDEX_VERSION, TinyModels
 
 #: Far longer than a schedule takes, and with pauses of 0.5 to 1.5 times these, so that only
-#: `pass_time` makes anything due, whatever the machine's speed.
-POLICY: Final = LeasePolicy(lease_s=600.0, max_attempts=5, retry_backoff_s=60.0)
+#: `pass_time` makes anything due, whatever the machine's speed. Few attempts, so that some run dies.
+POLICY: Final = LeasePolicy(lease_s=600.0, max_attempts=3, retry_backoff_s=60.0)
 RING_AGAIN_S: Final = 600.0
 UPLOAD_GRACE_S: Final = 60.0
 #: Longer than every lease, pause and time-out above, and than it takes erasures to settle.
@@ -215,9 +215,7 @@ class World:
 
     def put(self, upload: Upload, name: str) -> dict[str, Any]:
         """Store an object of an upload; returns the data of its finalize event."""
-        stored = self.store.put(
-            "uploads", name, upload.content(name), upload.content_type(name)
-        )
+        stored = self.store.put("uploads", name, upload.content(name), upload.content_type(name))
         upload.stored_at = self.ticks
         data: dict[str, Any] = json.loads(json.dumps(object_resource(stored, "https://x")))
         return data
