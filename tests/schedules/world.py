@@ -42,7 +42,7 @@ from tests.schedules.stand_ins import Bus, Clock, Executions, SteppedDatabase, S
 from tests.tiny_pipeline import INDEX_VERSION, TinyModels
 
 #: Far longer than a schedule takes, and with pauses of 0.5 to 1.5 times these, so that only
-#: `pass_time` makes anything due, whatever the machine's speed. Few attempts, so that some run dies.
+#: `pass_time` makes anything due, whatever the machine's speed. Few attempts: some run is to die.
 POLICY: Final = LeasePolicy(lease_s=600.0, max_attempts=3, retry_backoff_s=60.0)
 RING_AGAIN_S: Final = 600.0
 UPLOAD_GRACE_S: Final = 60.0
