@@ -24,7 +24,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
-        models models-pin calibrate eval bench-decode bench-search bench-models clean
+        defences soak models models-pin calibrate eval bench-decode bench-search bench-models clean
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ test: $(TEST_STAMP) ## Run the tests (under 10 minutes on 2 cores)
 
 test-deep: $(TEST_STAMP) ## Run the tests and the long suites
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+defences: $(TEST_STAMP) ## Remove each defence in turn: a test must turn red (ONLY="part of a name")
+	$(BIN)/python -m tests.defences $(if $(ONLY),--only "$(ONLY)")
 
 demo: $(RUN_STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
 	@$(BIN)/python -m local demo --state $(STATE) --profile $(PROFILE) $(if $(VIDEO),--video "$(VIDEO)") \
