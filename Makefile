@@ -77,6 +77,9 @@ test-deep: $(TEST_STAMP) ## Run the tests and the long suites
 defences: $(TEST_STAMP) ## Remove each defence in turn: a test must turn red (ONLY="part of a name")
 	$(BIN)/python -m tests.defences $(if $(ONLY),--only "$(ONLY)")
 
+soak: $(TEST_STAMP) ## Uploads under faults, kills and crashes until all have ended: N=10000
+	$(BIN)/python -m tests.soak --uploads $(or $(N),10000)
+
 demo: $(RUN_STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
 	@$(BIN)/python -m local demo --state $(STATE) --profile $(PROFILE) $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(SUBTITLES),--subtitles "$(SUBTITLES)") $(if $(Q),--query "$(Q)")
