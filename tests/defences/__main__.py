@@ -23,7 +23,8 @@ from tests.defences.policies import defences, policies
 
 ROOT: Final = Path(__file__).parents[2]
 _LEFT_OUT: Final = (".git", ".venv", ".heimdex", "*_cache", "__pycache__", ".hypothesis", "build")
-_LIMIT_S: Final = 600.0
+#: For a machine that does other things as well.
+_LIMIT_S: Final = 1_800.0
 #: pytest's exit codes.
 _PASSED, _FAILED = 0, 1
 

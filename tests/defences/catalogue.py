@@ -90,8 +90,8 @@ DEFENCES: Final = (
     _defence(
         "the last transient failure is final",
         "common/ledger/endings.py",
-        "if lease.attempt >= self._policy.max_attempts:\n                return (die(tx, lease, err",
-        "if lease.attempt > 100:\n                return (die(tx, lease, err",
+        "if lease.attempt >= self._policy.max_attempts:\n                return (die(tx, lease, e",
+        "if lease.attempt > 100:\n                return (die(tx, lease, e",
         _CLAIMS + "test_the_last_transient_failure_is_final",
     ),
     _defence(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -43,5 +43,11 @@ def index(*, join: Joined, video: VideoFacts) -> IndexRows:
     return tiny.index(join=join, video=video)
 
 
-_RUN = {"size": measure, "first": split, "second": split, "join": join, "index": index}
+_RUN: Final[Mapping[str, Callable[..., Any]]] = {
+    "size": measure,
+    "first": split,
+    "second": split,
+    "join": join,
+    "index": index,
+}
 PIPELINE = Pipeline(replace(row, run=_RUN[row.name]) for row in tiny.STAGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=5, help="of each lane")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs here")
     options = parser.parse_args(arguments)
+    # The pool tells of every connection that a crash of the database cut.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     plan = Plan(uploads=options.uploads, workers_per_lane=options.workers)
     with tempfile.TemporaryDirectory(prefix="heimdex-soak-") as scratch:
         directory = options.logs or Path(scratch)

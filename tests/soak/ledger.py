@@ -37,17 +37,18 @@ def counts(database: TestDatabase) -> Counts:
 def tables(database: TestDatabase) -> dict[str, dict[str, int]]:
     """How many rows there are of what, for people."""
     questions = {
-        "videos": "SELECT state || coalesce(' ' || error_code, ''), count(*) FROM videos",
-        "runs": "SELECT lane || ' ' || state, count(*) FROM runs",
-        "attempts": "SELECT CAST(attempt AS text), count(*) FROM runs",
-        "stages": "SELECT stage || ' ' || state, count(*) FROM jobs",
-        "outbox": "SELECT topic || CASE WHEN published_at IS NULL THEN ' owed' ELSE ' sent' END, "
-        "count(*) FROM outbox",
+        "videos": "SELECT state || coalesce(' ' || error_code, '') AS what FROM videos",
+        "runs": "SELECT lane || ' ' || state AS what FROM runs",
+        "attempts": "SELECT CAST(attempt AS text) AS what FROM runs",
+        "stages": "SELECT stage || ' ' || state AS what FROM jobs",
+        "outbox": "SELECT topic || CASE WHEN published_at IS NULL THEN ' owed' ELSE ' sent' END "
+        "AS what FROM outbox",
     }
-    return {
-        name: {row[0]: row[1] for row in database.owner_rows(f"{sql} GROUP BY 1 ORDER BY 1")}
-        for name, sql in questions.items()
-    }
+    found: dict[str, dict[str, int]] = {}
+    for name, sql in questions.items():
+        counted = f"SELECT what, count(*) AS n FROM ({sql}) x GROUP BY what ORDER BY what"
+        found[name] = {row.what: row.n for row in database.owner_rows(counted)}
+    return found
 
 
 def lost(database: TestDatabase) -> int:

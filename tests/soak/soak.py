@@ -79,6 +79,8 @@ class Soak:
         self._stored = 0
         self._ended = 0
         self._over = threading.Event()
+        #: What ended a thread that should not have ended.
+        self._broken: BaseException | None = None
 
     def run(self) -> Result:
         """Start everything, upload, wait for every end, and count.
@@ -110,7 +112,14 @@ class Soak:
         threading.Thread(target=self._count_kills, args=(fleet,), daemon=True).start()
 
     def _start(self, stack: ExitStack, body: Callable[[], None]) -> None:
-        thread = threading.Thread(target=body)
+        def run() -> None:
+            try:
+                body()
+            except BaseException as error:
+                self._broken = error
+                raise
+
+        thread = threading.Thread(target=run)
         thread.start()
         stack.callback(thread.join)
         stack.callback(self._over.set)
@@ -128,7 +137,7 @@ class Soak:
     def _upload(self, around: Surroundings) -> None:
         users = _users(around.database)
         db = around.database.as_role("heimdex_api")
-        uploader = Uploader(db, around.storage_url, users)
+        uploader = Uploader(db, around.storage_url, users, self._over)
         while self._stored < self._plan.uploads and not self._over.is_set():
             if self._stored - self._ended >= self._plan.at_once:
                 self._over.wait(_LOOK_EVERY_S / 5)
@@ -143,10 +152,12 @@ class Soak:
         moved_at = said_at = started_at
         while self._ended < self._plan.uploads:
             time.sleep(_LOOK_EVERY_S)
+            if self._broken is not None:
+                raise RuntimeError("the soak itself is broken") from self._broken
             try:
                 counts = ledger.counts(database)
-            except DBAPIError:
-                # It is being restarted.
+            except (DBAPIError, OSError):
+                # It is being restarted. (pg8000 lets the socket's own errors through.)
                 continue
             now = time.monotonic()
             if counts.ended > self._ended:

@@ -121,7 +121,7 @@ def _database() -> Iterator[TestDatabase]:
     with postgres_server() as server:
         name = f"soak_{uuid4().hex}"
         server.create_database(name)
-        engine = sqlalchemy.create_engine(server.url(name), pool_pre_ping=True)
+        engine = sqlalchemy.create_engine(server.url(name), poolclass=sqlalchemy.NullPool)
         with engine.begin() as connection:
             connection.exec_driver_sql(SCHEMA.read_text())
         database = TestDatabase(postgres=server, name=name, owner=engine)
