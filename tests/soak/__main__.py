@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=5, help="of each lane")
     parser.add_argument("--logs", type=Path, help="keep the processes' logs here")
     options = parser.parse_args(arguments)
+    # Whoever ends the soak ends everything that it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     # The pool tells of every connection that a crash of the database cut.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     plan = Plan(uploads=options.uploads, workers_per_lane=options.workers)

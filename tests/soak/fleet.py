@@ -46,6 +46,10 @@ class Fleet:
         self._kill_every_s = kill_every_s
         self._running: dict[int, Lane] = {}
         self._random = random.Random(0)
+        # What opens nothing before it is used is made once for all.
+        self._settings = load()
+        self._db = Database.connect(self._settings)
+        self._store = ObjectStore.connect(self._settings)
 
     def run(self) -> None:
         """Until the standard input ends; says "kill" for each."""
@@ -78,23 +82,19 @@ class Fleet:
             # Whatever becomes of this process, its workers do not stay.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             random.seed()
-            work(lane)
+            self._work(lane)
         finally:
             os._exit(1)
 
-
-def work(lane: Lane) -> None:
-    """A worker as `gpu_jobs.main` wires it, but for its stages."""
-    settings = load()
-    db = Database.connect(settings)
-    with tempfile.TemporaryDirectory() as scratch:
-        rig: Any = Rig(
-            db=db, directory=Path(scratch), pipeline=PIPELINE, policy=LeasePolicy.of(settings)
-        )
-        rig.store = ObjectStore.connect(settings)
-        rig.bus = Bus.connect(settings)
-        rig.outbox = Outbox(db, rig.bus)
-        rig.worker(lane, idle_exit_s=3_600.0).run()
+    def _work(self, lane: Lane) -> None:
+        """A worker as `gpu_jobs.main` wires it, but for its stages."""
+        policy = LeasePolicy.of(self._settings)
+        with tempfile.TemporaryDirectory() as scratch:
+            rig: Any = Rig(db=self._db, directory=Path(scratch), pipeline=PIPELINE, policy=policy)
+            rig.store = self._store
+            rig.bus = Bus.connect(self._settings)
+            rig.outbox = Outbox(self._db, rig.bus)
+            rig.worker(lane, idle_exit_s=3_600.0).run()
 
 
 def main(arguments: Sequence[str]) -> None:
