@@ -29,7 +29,8 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
-        models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz
+        models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
+        defences soak
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +79,12 @@ test: $(TEST_STAMP) ## Run the tests (under 10 minutes on 2 cores)
 
 test-deep: $(TEST_STAMP) ## Run the tests and the long suites
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+defences: $(TEST_STAMP) ## Remove each defence in turn: a test must turn red (ONLY="part of a name")
+	$(BIN)/python -m tests.defences $(if $(ONLY),--only "$(ONLY)")
+
+soak: $(TEST_STAMP) ## Uploads under faults, kills and crashes until all have ended: N=10000
+	$(BIN)/python -m tests.soak --uploads $(or $(N),10000)
 
 demo: $(RUN_STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
 	@$(BIN)/python -m local demo --state $(STATE) --profile $(PROFILE) $(if $(VIDEO),--video "$(VIDEO)") \

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import cast
 
 from common.domain import Media, MediaLimits, SubtitleFile, SubtitleFormat
-from common.errors import NotFoundError
+from common.errors import NotFoundError, TransientError
 from common.ledger.uploads import DeclaredObject
 from common.ports import Objects
 
@@ -24,7 +24,7 @@ def downloaded(
 
     Raises:
         NotFoundError: the upload has no video, or an object is gone.
-        TransientError: Cloud Storage did not answer, or the disk is full.
+        TransientError: Cloud Storage did not answer, the disk is full, or an object was replaced.
     """
     with tempfile.TemporaryDirectory(prefix="heimdex-upload-") as scratch:
         files = {
@@ -49,7 +49,13 @@ def downloaded(
 
 def _download(store: Objects, bucket: str, declared: DeclaredObject, scratch: Path) -> Path:
     path = scratch / f"{declared.kind}{declared.ordinal}{PurePosixPath(declared.name).suffix}"
-    store.download(bucket, declared.name, path, generation=declared.generation)
+    try:
+        store.download(bucket, declared.name, path, generation=declared.generation)
+    except NotFoundError:
+        if store.stat(bucket, declared.name) is None:
+            raise
+        # Its event is on the way, and cancels this run. To fail the video now would be for good.
+        raise TransientError(detail=f"{declared.name}: a newer object took its place") from None
     return path
 
 

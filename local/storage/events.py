@@ -144,7 +144,8 @@ class Events:
             await self._hold_back(faults)
             await self._until_accepted(event)
         self._state.rows.execute("DELETE FROM events WHERE number = ?", (number,))
-        for _ in range(faults.event_duplicates):
+        more = faults.event_duplicates + faults.chance(faults.event_duplicate_share)
+        for _ in range(more):
             await self._post(event)
 
     async def _hold_back(self, faults: Faults) -> None:

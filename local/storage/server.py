@@ -193,7 +193,7 @@ class _Routes:
 
     async def _answer(self, request: web.Request, is_json: bool) -> web.StreamResponse:
         faults = self._service.faults
-        if faults.take("fail_requests"):
+        if faults.take("fail_requests") or faults.chance(faults.fail_share):
             raise _injected(faults.fail_status)
         api = self._json if is_json else self._xml
         return await api.handle(request)

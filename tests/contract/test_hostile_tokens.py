@@ -16,7 +16,7 @@ from local.identity import Faults, IdentityServer, hosts
 from local.identity.keys import KeyRing
 from local.identity.sessions import TOKEN_KEY
 from local.postgres import Postgres
-from tests.conftest import TestDatabase, fresh_database
+from tests.conftest import TestDatabase, new_database
 from tests.contract.forged_tokens import BAD, Forge, Sent
 from tests.contract.identity_client import IdentityClient
 from tests.contract.identity_process import PROJECT, ClientProcess
@@ -46,7 +46,7 @@ def door(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     root = tmp_path_factory.mktemp("identity")
     keys = KeyRing(root / "keys")
     with (
-        fresh_database(postgres) as database,
+        new_database(postgres) as database,
         IdentityServer(root, project=PROJECT) as server,
         ClientProcess(server, database_url=database.url("heimdex_api")) as process,
     ):
@@ -116,7 +116,7 @@ def test_an_outage_of_the_certificates_refuses_nobody(postgres: Postgres, tmp_pa
     """503 with Retry-After for whoever may be right; 401 for what is wrong by itself."""
     faults = Faults(unavailable_hosts={hosts.CERTIFICATES})
     with (
-        fresh_database(postgres) as database,
+        new_database(postgres) as database,
         IdentityServer(tmp_path, project=PROJECT, faults=faults) as server,
         ClientProcess(server, database_url=database.url("heimdex_api")) as process,
     ):

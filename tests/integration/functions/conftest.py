@@ -16,7 +16,7 @@ import functions_framework
 import pytest
 
 from local.postgres import Postgres
-from tests.conftest import TestDatabase, fresh_database
+from tests.conftest import TestDatabase, new_database
 from tests.integration.test_event_functions import Cloud
 
 _FUNCTIONS = Path(__file__).parents[3] / "functions"
@@ -25,7 +25,7 @@ _FUNCTIONS = Path(__file__).parents[3] / "functions"
 @pytest.fixture(scope="module")
 def database(postgres: Postgres) -> Iterator[TestDatabase]:
     """One for all cases of a module."""
-    with fresh_database(postgres) as made:
+    with new_database(postgres) as made:
         yield made
 
 

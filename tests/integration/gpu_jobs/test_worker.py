@@ -17,6 +17,7 @@ from common.artifacts import encode
 from common.database import Database
 from common.domain import Lease
 from common.errors import InputError, LeaseLostError, TransientError
+from common.ledger.uploads import Uploads
 from common.messages import RunReady
 from common.messages import encode as encode_message
 from gpu_jobs.hold import Hold
@@ -29,9 +30,18 @@ from tests.ledger import (
     expire_lease,
     insert_run,
     record_transitions,
+    take_stored,
     video_row,
 )
-from tests.tiny_pipeline import ARTIFACTS, PIPELINE, STAGES, Joined, Rig, TinyModels
+from tests.tiny_pipeline import (
+    ARTIFACTS,
+    PIPELINE,
+    STAGES,
+    UPLOADS,
+    Joined,
+    Rig,
+    TinyModels,
+)
 
 NewUpload = Callable[[], Upload]
 
@@ -167,6 +177,25 @@ def test_a_bad_file_fails_the_video(
     video = video_row(database, upload.video_id)
     assert (video.state, video.error_code) == ("failed", "truncated")
     assert (spy.calls, stage_rows(database)["join"].state) == (1, "failed")
+
+
+def test_a_replaced_upload_waits_for_its_event(
+    rig: Rig, database: TestDatabase, new_upload: NewUpload, ingest_database: Database
+) -> None:
+    """The run of an object that was replaced is no reason to fail the video: a newer run comes."""
+    upload = new_upload()
+    newer = b"another video of 100".ljust(100, b".")
+    info = rig.store.put(UPLOADS, upload.video_name, newer, "video/mp4")
+    rig.worker("media").run()
+    (run,) = database.owner_rows("SELECT state, error_code FROM runs")
+    assert (run.state, run.error_code) == ("ready", "dependency_unavailable")
+    database.owner_rows("UPDATE upload_objects SET crc32c = NULL")
+    uploads = Uploads(ingest_database, grace_s=60.0)
+    assert take_stored(rig.store, uploads, upload).outcome == "complete"
+    rig.outbox.publish(upload.user_id, [row.id for row in database.owner_rows("TABLE outbox")])
+    rig.work()
+    video = video_row(database, upload.video_id)
+    assert (video.state, video.generation) == ("indexed", info.generation)
 
 
 @pytest.mark.parametrize("error", [TransientError(detail="x"), RuntimeError("a bug")], ids=repr)

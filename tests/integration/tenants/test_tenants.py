@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from common.encoders import load
 from local.postgres import Postgres
-from tests.conftest import fresh_database
+from tests.conftest import new_database
 from tests.integration.tenants.machine import TenantsMachine
 from tests.integration.tenants.world import World
 
@@ -20,7 +20,7 @@ _STEPS = 50
 @pytest.fixture
 def world(postgres: Postgres) -> Iterator[World]:
     """Both functions over a database as their own role, row-level security and all."""
-    with fresh_database(postgres) as database:
+    with new_database(postgres) as database:
         made = World(database, load("offline"))
         yield made
         made.close()

@@ -13,6 +13,7 @@ from common.errors import TransientError
 from tests.conftest import TestDatabase, settings
 
 _COUNT = text("SELECT count(*) FROM users")
+_BACKEND = text("SELECT pg_backend_pid()")
 _TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
 
 
@@ -29,6 +30,15 @@ def test_no_tenant_sees_nothing(api_database: Database, user_id: UUID) -> None:
     with api_database.tenant(user_id):
         pass
     with api_database.system() as tx:
+        assert tx.execute(_COUNT).scalar_one() == 0
+
+
+def test_a_commit_does_not_leave_its_tenant_behind(api_database: Database, user_id: UUID) -> None:
+    """The next borrower of a connection whose last transaction was committed is nobody."""
+    with api_database.tenant(user_id, effect="test.write") as tx:
+        first = tx.execute(_BACKEND).scalar_one()
+    with api_database.system() as tx:
+        assert tx.execute(_BACKEND).scalar_one() == first
         assert tx.execute(_COUNT).scalar_one() == 0
 
 
