@@ -1,0 +1,296 @@
+"""The roles of a story: the production code of each process, wired to the stand-ins.
+
+Each role takes a wiring and a request of plain values and returns plain values, so that it can run
+in the harness itself or in a forked child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+from unittest import mock
+
+import flask
+import requests
+from cloudevents.http import from_http
+from google.cloud.storage import Client
+from google.oauth2.credentials import Credentials
+from google.oauth2.service_account import Credentials as ServiceAccount
+
+import gpu_jobs.main
+import gpu_jobs.sandbox
+import gpu_jobs.worker
+from common.arrivals import Arrivals
+from common.bus import Bus
+from common.config import Settings
+from common.database import Database
+from common.effects import effect
+from common.encoders import QueryEncoders, minilm
+from common.index_version import index_version
+from common.ledger.outbox import Outbox
+from common.ledger.uploads import Uploads
+from common.storage import ObjectStore, Signers
+from common.web import auth
+from common.web.app import create_app
+from common.web.routes import Principal, RequestHeaders
+from functions.api.routes import routes as api_routes
+from functions.api.services import Api
+from functions.search.encoding import Encoders
+from functions.search.finder import Finder
+from functions.search.routes import routes as search_routes
+from functions.search.services import SearchServices
+from functions.start_jobs import main as start_jobs
+from functions.upload_finalized import main as upload_finalized
+from tests.fakes import call_in_process
+from tests.faults import stages
+
+PROJECT: Final = "heimdex-test"
+UPLOADS, ARTIFACTS = "heimdex-test-uploads", "heimdex-test-artifacts"
+SIGNER: Final = "signer@heimdex-test.iam.gserviceaccount.com"
+#: A pull that finds nothing waits a fourth of this; the stand-in answers at once.
+_PULL_S: Final = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoints:
+    """Where everything is."""
+
+    #: SQLAlchemy URL by role.
+    database: Mapping[str, str]
+    storage: str
+    pubsub: str
+    run: str
+    #: Private key of the account that signs URLs.
+    key_file: str
+    lease_s: float = 60.0
+    #: Versions of stages that are not 1.
+    versions: Mapping[str, int] = field(default_factory=dict)
+    #: Decode in the real sandbox.
+    sandbox: bool = False
+
+
+class Wiring:
+    """Services of the production code, connected when first asked for."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
+        self._google = mock.patch(
+            "google.auth.default", return_value=(Credentials("any-token"), PROJECT)
+        )
+
+    def __enter__(self) -> Wiring:
+        self._google.start()
+        auth._project = lambda: PROJECT
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._google.stop()
+
+    def settings(self, role: str) -> Settings:
+        """The settings of a process that logs in as a role."""
+        endpoints = self.endpoints
+        return Settings(
+            project=PROJECT,
+            uploads_bucket=UPLOADS,
+            artifacts_bucket=ARTIFACTS,
+            token_key="a key",
+            database_url=endpoints.database[role],
+            storage_endpoint=endpoints.storage,
+            pubsub_endpoint=endpoints.pubsub,
+            run_endpoint=endpoints.run,
+            lease_s=endpoints.lease_s,
+            idle_exit_s=0.0,
+        )
+
+    @cached_property
+    def api_database(self) -> Database:
+        return Database.connect(self.settings("heimdex_api"))
+
+    @cached_property
+    def api(self) -> flask.Flask:
+        """The API and, in the same application, search."""
+        settings = self.settings("heimdex_api")
+        return create_app(
+            "api",
+            api_routes,
+            Api(settings=settings, signer=self._signer()),
+            settings=settings,
+            authenticate=self._authenticate,
+            database=self.api_database,
+        )
+
+    @cached_property
+    def search(self) -> flask.Flask:
+        """Search with models that know nothing, so that words alone count."""
+        finder = Finder(
+            self.api_database, Encoders(_no_models()), index_version=index_version("offline")
+        )
+        return create_app(
+            "search",
+            search_routes,
+            SearchServices(finder=finder),
+            settings=self.settings("heimdex_api"),
+            authenticate=self._authenticate,
+            database=self.api_database,
+        )
+
+    @cached_property
+    def finalized(self) -> upload_finalized.Services:
+        """What `upload_finalized` talks to."""
+        settings = self.settings("heimdex_ingest")
+        db = Database.connect(settings)
+        return upload_finalized.Services(
+            arrivals=Arrivals(
+                Uploads(db, grace_s=settings.upload_grace_s), Outbox(db, Bus.connect(settings))
+            ),
+            store=ObjectStore.connect(settings),
+            bucket=settings.uploads_bucket,
+        )
+
+    @cached_property
+    def start_jobs(self) -> start_jobs.Services:
+        """What `start_jobs` talks to."""
+        return start_jobs.connect(self.settings("heimdex_ingest"))
+
+    def _authenticate(self, headers: RequestHeaders, *, check_revoked: bool) -> Principal:
+        """Tokens are Firebase uids; what follows is the production code's."""
+        (value,) = headers.getlist("Authorization")
+        uid = value.removeprefix("Bearer ")
+        return auth.principal(self.api_database, auth.FirebaseIdentity(uid=uid, email=None))
+
+    def _signer(self) -> ObjectStore:
+        account = ServiceAccount.from_service_account_info(
+            {
+                "client_email": SIGNER,
+                "private_key": Path(self.endpoints.key_file).read_text(),
+                "token_uri": "http://127.0.0.1:1/",
+            }
+        )
+        return ObjectStore(
+            Client(project=PROJECT, credentials=Credentials("any-token")),
+            signers=Signers(upload=lambda: account, download=lambda: account),
+            public_endpoint=self.endpoints.storage,
+        )
+
+
+def call_api(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """One HTTP request of a user to the API (or, below /v1/search, to search)."""
+    app = wiring.search if request["path"].startswith("/v1/search") else wiring.api
+    headers = {"Authorization": f"Bearer {request['uid']}", **request.get("headers", {})}
+    with effect("request.answer"):
+        answer = app.test_client().open(
+            request["path"], method=request["method"], json=request.get("body"), headers=headers
+        )
+    return {
+        "status": answer.status_code,
+        "retry_after": answer.headers.get("Retry-After", ""),
+        "body": answer.get_json(silent=True),
+    }
+
+
+def put_object(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """A client sends a file to a signed URL."""
+    with effect("client.put"):
+        try:
+            answer = requests.put(
+                request["url"], data=request["data"].encode(), headers=request["headers"], timeout=20
+            )
+        except requests.RequestException as error:
+            return {"status": 0, "error": type(error).__name__}
+    return {"status": answer.status_code}
+
+
+def take_event(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """`upload_finalized` as the functions framework calls it; a raised error is status 500."""
+    event = from_http(request["headers"], request["body"])
+    with effect("event.answer"):
+        upload_finalized.handle(event.get_data(), "", wiring.finalized)
+    return {"status": 204}
+
+
+def take_push(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """`start_jobs` with the body that Pub/Sub pushed."""
+    with (
+        mock.patch.object(start_jobs, "_services", lambda: wiring.start_jobs),
+        effect("push.answer"),
+    ):
+        answer = start_jobs.start_jobs(
+            SimpleNamespace(get_data=lambda: request["body"].encode())  # type: ignore[arg-type]
+        )
+    return {"status": answer.status_code}
+
+
+def work(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """An execution of a lane's job: the worker's own main, on the stub pipeline."""
+    endpoints = wiring.endpoints
+    sandbox = SimpleNamespace(call=call_in_process)
+    with (
+        mock.patch.object(gpu_jobs.main, "PIPELINE", stages.pipeline(endpoints.versions)),
+        mock.patch.object(gpu_jobs.worker, "_PULL_S", _PULL_S),
+        mock.patch.object(gpu_jobs.main, "_load_models", lambda _: _StubModels()),
+        mock.patch.object(
+            gpu_jobs.main, "sandbox", gpu_jobs.sandbox if endpoints.sandbox else sandbox
+        ),
+    ):
+        settings = wiring.settings("heimdex_worker")
+        worker = gpu_jobs.main.connect(settings, request["lane"], once=request.get("once", False))
+        if request.get("supervised", False):
+            return {"code": gpu_jobs.main.supervise(worker), "pid": os.getpid()}
+        worker.run()
+    return {"code": 0, "pid": os.getpid(), "on": platform.node()}
+
+
+class _StubModels:
+    """Nothing to load or to release."""
+
+    def release(self) -> None:
+        """Nothing is kept."""
+
+
+class _Ignorant:
+    """Models that abstain from everything."""
+
+    name = minilm.NAME
+
+    def abstains(self, text: str) -> bool:
+        return True
+
+    def encode(self, text: object) -> None:
+        return None
+
+    def understood(self, text: str) -> tuple[()]:
+        return ()
+
+    def calibrate(self, cosine: float) -> float:
+        return cosine
+
+    def read(self, text: str) -> tuple[()]:
+        return ()
+
+
+def _no_models() -> QueryEncoders:
+    knows_nothing: Any = _Ignorant()
+    return QueryEncoders(text=knows_nothing, image=knows_nothing, tags=knows_nothing)
+
+
+#: Role → what it does.
+ROLES: Final[Mapping[str, Callable[[Wiring, dict[str, Any]], dict[str, Any]]]] = {
+    "api": call_api,
+    "client": put_object,
+    "finalize": take_event,
+    "dispatch": take_push,
+    "work": work,
+}
+
+
+def push_body(subscription: str, data: str = "") -> str:
+    """What Pub/Sub sends to a push endpoint; `data` is base64."""
+    name = f"projects/{PROJECT}/subscriptions/{subscription}"
+    return json.dumps({"message": {"data": data, "attributes": {}}, "subscription": name})
