@@ -7,7 +7,7 @@ import json
 from typing import Final
 from uuid import UUID
 
-from tests.faults.actors import ARTIFACTS
+from tests.faults.actors import ARTIFACTS, UPLOADS
 from tests.faults.world import World
 
 #: Everything that search reads of a scene, by table, without the ids.
@@ -21,6 +21,11 @@ _TABLES: Final = {
     "text_codes": "t.index_version, t.code",
     "frame_codes": "t.index_version, t.time_ms, t.code",
 }
+
+#: Columns that move when time passes.
+_PASSING: Final = (
+    "CAST('{lease_until,not_before,rung_at,created_at,expires_at}' AS text[])"
+)
 
 
 def fingerprint(world: World, user_id: UUID, video_id: UUID) -> str:
@@ -47,22 +52,25 @@ def fingerprint(world: World, user_id: UUID, video_id: UUID) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def tenant_rows(world: World, user_id: UUID) -> str:
-    """Hash of every row that belongs to a tenant, as it is."""
-    tables = world.rows(
-        "SELECT c.table_name FROM information_schema.columns c WHERE c.table_schema = 'public' "
-        "AND c.column_name = 'user_id' AND c.table_name <> 'audit' ORDER BY 1"
-    )
-    parts = [
-        str(row[0])
-        for (table,) in tables
+def tenant_state(world: World, user_id: UUID) -> str:
+    """Hash of everything that belongs to a tenant, as it is, but for times that pass."""
+    tables = [
+        row.table_name
         for row in world.rows(
-            f"SELECT md5(string_agg(x, ';' ORDER BY x)) FROM (SELECT "
-            f"(to_jsonb(t) - 'lease_until' - 'not_before' - 'rung_at' - 'created_at' "
-            f"- 'expires_at')::text AS x FROM {table} t WHERE user_id = :user_id) y".replace(
-                "::", "\\:\\:"
-            ),
-            user_id=user_id,
+            "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' "
+            "AND column_name = 'user_id' AND table_name <> 'audit' ORDER BY 1"
         )
     ]
-    return " ".join(parts)
+    each = " UNION ALL ".join(
+        f"SELECT '{table}', md5(string_agg(CAST(to_jsonb(t) - {_PASSING} AS text), ';' "
+        f"ORDER BY CAST(to_jsonb(t) AS text))) FROM {table} t WHERE user_id = :user_id"
+        for table in tables
+    )
+    rows = world.rows(each, user_id=user_id)
+    objects = [
+        f"{info.name} {info.generation} {info.crc32c}"
+        for bucket in (UPLOADS, ARTIFACTS)
+        for info in world.store.list(bucket, "")
+        if str(user_id) in info.name
+    ]
+    return hashlib.sha256(repr((rows, objects)).encode()).hexdigest()

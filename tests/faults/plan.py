@@ -31,8 +31,8 @@ class Expect:
     repeats: int = 1
     #: Claims beyond the first, summed over lanes; None: not looked at.
     claims: int | None = None
-    #: Sidecars and artifacts of an object that a newer one replaced may stay.
-    generations: int = 1
+    #: Versions of stages that are not 1.
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,8 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: Options of every later process of the pipeline's workers.
     later: Mapping[str, Any] = field(default_factory=dict)
+    #: Before anything else happens.
+    setup: Step | None = None
     #: Just before the actor starts, and after it has ended.
     before: Step | None = None
     after: Step | None = None
@@ -58,8 +60,11 @@ class Plan:
     copies: int = 1
     #: The actor is met this many times, each in a process of its own.
     times: int = 1
-    #: Once the video is indexed, delete it, too.
-    delete: bool = False
+    #: Every actor's process is a child, so that all points that are passed are known.
+    traced: bool = False
+    #: Things the user does besides: "extend" before the bytes are sent, "rename" and "delete" once
+    #: the video is indexed; "abandon" is to send no bytes at all.
+    errands: frozenset[str] = frozenset()
     #: Content of the upload.
     content: str = ""
     expect: Expect = field(default_factory=Expect)

@@ -27,6 +27,8 @@ class Child:
 
     def __init__(self) -> None:
         self.pid = 0
+        #: Its folder for temporary files.
+        self.scratch = Path()
         #: Negative: the signal that ended it; None while it lives.
         self.code: int | None = None
         self.started = threading.Event()

@@ -9,7 +9,7 @@ from uuid import UUID
 from tests.faults import content
 from tests.faults.oracle import Bystander, Ended, verdict
 from tests.faults.plan import Plan
-from tests.faults.story import Stuck, Story
+from tests.faults.story import ROLE_OF, Story, Stuck
 from tests.faults.world import World
 
 
@@ -25,7 +25,7 @@ def make_bystander(world: World) -> Bystander:
         user_id=story.user_id,
         video_id=story.video_id,
         fingerprint=content.fingerprint(world, story.user_id, story.video_id),
-        rows=content.tenant_rows(world, story.user_id),
+        state=content.tenant_state(world, story.user_id),
     )
 
 
@@ -48,7 +48,9 @@ def run(world: World, plan: Plan, bystander: Bystander) -> tuple[Story, list[str
             seconds=time.monotonic() - started_s,
             stuck=stuck,
         )
-        return story, [*verdict(ended), *_of_answers(story), *_of_search(story)]
+        missed = plan.point and not story.hits
+        complaints = [*story.complaints, *(["the fault did not happen"] if missed else [])]
+        return story, [*verdict(ended), *complaints, *_of_answers(story), *_of_search(story)]
     finally:
         world.forget(story.user_id)
 
@@ -58,11 +60,12 @@ def _of_answers(story: Story) -> list[str]:
     return [
         f"API {actor} answered {status}, Retry-After {after!r}"
         for actor, status, after in story.answers
-        if actor in ("api", "search", "delete")
+        if ROLE_OF[actor] == "api"
         and (status == 500 or (status == 503 and not 0 < int(after or 0) <= 10))
     ]
 
 
 def _of_search(story: Story) -> list[str]:
-    expected = {story.video_id} if story.plan.expect.state == "indexed" or story.plan.delete else set()
+    findable = story.plan.expect.state == "indexed" or "delete" in story.plan.errands
+    expected = {story.video_id} if findable else set()
     return [] if story.found == expected else [f"search found {len(story.found)} videos"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import signal
 import tempfile
 import time
@@ -30,8 +31,6 @@ from gpu_jobs.stage import Export, Pipeline, Stage, VideoFacts
 
 #: What a stage does before its work: nothing, or something bad. Set in the child alone.
 behaviour: dict[str, str] = {}
-#: A file that begins so makes its decoder ask for more memory than the sandbox gives.
-HOSTILE: Final = b"!memory"
 #: Said in every scene, so that search has something to find.
 WORD: Final = "potato"
 SCENES: Final = 2
@@ -63,22 +62,40 @@ class Built:
     scenes: tuple[str, ...]
 
 
+def hostile(stage: str) -> str:
+    """A file that begins so makes a stage ask for more memory than the sandbox gives."""
+    return f"!memory {stage} "
+
+
 def misbehave(stage: str) -> None:
     """Do what the test asks of this stage."""
     match behaviour.get(stage):
         case "memory":
             bytearray(_GREEDY_BYTES)
         case "scratch":
-            with tempfile.TemporaryFile() as file:
-                file.write(bytes(_SCRATCH_BYTES))
+            _overfill_disk()
         case "raise":
             raise RuntimeError(f"{stage} has a bug")
         case "transient":
             raise TransientError(detail=stage)
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "term":
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
         case "slow":
             time.sleep(0.8)
+
+
+def _overfill_disk() -> None:
+    """Write more than the system lets a file have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_SCRATCH_BYTES // 2, hard))
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(_SCRATCH_BYTES))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _made(stage: str, **inputs: Text) -> Text:
@@ -90,8 +107,6 @@ def _made(stage: str, **inputs: Text) -> Text:
 def upload_validate(media: Media) -> Probe:
     """The container, as far as a stub cares."""
     misbehave("upload_validate")
-    if media.path.read_bytes().startswith(HOSTILE):
-        bytearray(_GREEDY_BYTES)
     stream = VideoStream(
         codec="h264", width_px=16, height_px=16, rotation_deg=0, frames_per_second=25.0
     )
@@ -104,10 +119,13 @@ def decode_pass(
     media: Media, *, upload_validate: Probe, progress: Callable[[float], None]
 ) -> Pass:
     """Three artifacts of the file's bytes."""
+    data = media.path.read_bytes()
     for stage in ("audio_extract", "scene_detect", "vision_sample_frames"):
         misbehave(stage)
+        if data.startswith(hostile(stage).encode()):
+            bytearray(_GREEDY_BYTES)
     progress(0.5)
-    content = hashlib.sha256(media.path.read_bytes()).hexdigest()
+    content = hashlib.sha256(data).hexdigest()
     told = f"{upload_validate.duration_ms} {content}"
     return Pass(
         audio_extract=Text(text=f"audio of {told}"),

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from common.bus import Bus
 from common.domain import LANES
 from common.web.auth import user_id_of
 from tests.faults.actors import PROJECT, ROLES, Wiring, push_body
@@ -34,6 +35,8 @@ ROLE_OF: Final[Mapping[str, str]] = {
     "gpu": "work",
     "search": "api",
     "delete": "api",
+    "extend": "api",
+    "rename": "api",
 }
 CONTENT: Final = "a video ".ljust(100, ".")
 #: Time that passes between two sweeps; beyond every lease, pause and settling time.
@@ -45,6 +48,8 @@ _TRIES: Final = 8
 _PUSH_S: Final = 2.0
 #: Beyond the longest pause before that.
 _PAUSE_S: Final = 70.0
+#: Beyond the time in which an announced upload may arrive.
+_EXPIRED_S: Final = 7_200.0
 _OPTIONS: Final = ("versions", "sandbox", "lease_s", "proxied")
 
 
@@ -73,9 +78,18 @@ class Story:
         #: Points that children passed, by actor.
         self.trace: Counter[tuple[str, str]] = Counter()
         self.codes: list[tuple[str, int]] = []
+        #: What a plan's own checks found.
+        self.complaints: list[str] = []
+        #: How often the fault at the plan's point happened.
+        self.hits = 0
         self._met = 0
         self._live: list[Child] = []
         self._lock = threading.Lock()
+
+    @property
+    def bus(self) -> Bus:
+        """Pub/Sub, for messages that no process of the story sends."""
+        return self.world.bus
 
     def run(self) -> None:
         """From the announcement to the last sweep.
@@ -85,34 +99,55 @@ class Story:
         """
         self.world.answer = self._answer_door
         try:
-            self.upload()
-            self.settle()
-            self._search()
-            if self.plan.delete:
-                self._delete()
-                self.settle()
+            if self.plan.setup is not None:
+                self.plan.setup(self)
+            self._tell()
         finally:
             self.world.answer = lambda *_: 503
             self.world.start_postgres()
             for child in self._live:
                 child.signal(signal.SIGKILL)
 
-    def upload(self) -> None:
-        """Announce a video and send it, until both have succeeded."""
-        content = self.plan.content or CONTENT
-        key = uuid4().hex
-        body = {
-            "video": {
-                "content_type": "video/mp4", "size_bytes": len(content), "resumable": False
-            }
+    def _tell(self) -> None:
+        """The story, as it goes without faults."""
+        target = self._announce()
+        if "extend" in self.plan.errands:
+            self._ask("extend", "POST", f"/v1/uploads/{self.video_id}/urls", (200,), body={})
+        if "abandon" in self.plan.errands:
+            self.world.pass_time(_EXPIRED_S)
+        else:
+            self._send(target)
+        self.settle()
+        answer = self._ask("search", "GET", f"/v1/search?q={WORD}", (200,))
+        self.found = {UUID(hit["video_id"]) for hit in answer["body"]["hits"]}
+        if "rename" in self.plan.errands:
+            body = {"title": "another"}
+            self._ask("rename", "PATCH", f"/v1/videos/{self.video_id}", (200,), body=body)
+        if "delete" in self.plan.errands:
+            self.delete()
+            self.settle()
+
+    def _announce(self) -> dict[str, Any]:
+        """Say what will be uploaded; returns where to send it."""
+        video = {
+            "content_type": "video/mp4",
+            "size_bytes": len(self.plan.content or CONTENT),
+            "resumable": False,
         }
-        answer = self._until(
+        answer = self._ask(
             "api",
-            {"method": "POST", "path": "/v1/uploads", "body": body, "headers": {"Idempotency-Key": key}},
+            "POST",
+            "/v1/uploads",
             (201,),
+            body={"video": video},
+            headers={"Idempotency-Key": uuid4().hex},
         )
         self.video_id = UUID(answer["body"]["video"]["id"])
         (target,) = answer["body"]["uploads"]
+        return dict(target)
+
+    def _send(self, target: dict[str, Any]) -> None:
+        content = self.plan.content or CONTENT
         put = {"url": target["url"], "headers": target["headers"], "data": content}
         # 412: the object is there already, by an attempt whose answer was lost.
         self._until("client", put, (200, 412))
@@ -121,8 +156,10 @@ class Story:
         """Let an actor do something; None if its process died or failed."""
         if self._meets(actor):
             return self._meet(actor, request)
-        if actor in LANES and self.plan.later and self._met:
+        if actor in LANES and self.plan.later and (self._met or not self.plan.actor):
             return self._child_answer(actor, request, self.plan.later, "", None)
+        if self.plan.traced:
+            return self._child_answer(actor, request, {}, "", None)
         return _in_process(ROLES[ROLE_OF[actor]], self.world.wiring, request)
 
     def settle(self) -> None:
@@ -158,18 +195,20 @@ class Story:
         """One sweep, as Cloud Scheduler has it pushed."""
         self.act("sweep", {"body": push_body("heimdex-sweep-push")})
 
+    def others_go_on(self) -> None:
+        """A lease's time passes, and others do what there is to do."""
+        self.world.pass_time(_ROUND_S)
+        self.sweep()
+        self.work()
+
     def delete(self) -> None:
         """The user deletes the video; what is gone already is as good."""
-        path = f"/v1/videos/{self.video_id}"
-        self._until("delete", {"method": "DELETE", "path": path}, (204, 404))
+        self._ask("delete", "DELETE", f"/v1/videos/{self.video_id}", (204, 404))
 
-    def _delete(self) -> None:
-        self.delete()
-
-    def _search(self) -> None:
-        path = f"/v1/search?q={WORD}"
-        answer = self._until("search", {"method": "GET", "path": path}, (200,))
-        self.found = {UUID(hit["video_id"]) for hit in answer["body"]["hits"]}
+    def _ask(
+        self, actor: str, method: str, path: str, statuses: tuple[int, ...], **more: Any
+    ) -> dict[str, Any]:
+        return self._until(actor, {"method": method, "path": path, **more}, statuses)
 
     def _until(
         self, actor: str, request: dict[str, Any], statuses: tuple[int, ...]
@@ -204,7 +243,11 @@ class Story:
         ]
         for other in others:
             other.start()
+        hits = self.hits
         answer = self._child_answer(actor, request, plan.options, plan.point, plan)
+        if plan.point and self.hits == hits:
+            # It did not get that far; the next one may.
+            self._met -= 1
         for other in others:
             other.join()
         if plan.after is not None:
@@ -237,8 +280,10 @@ class Story:
                 "scratch": str(directory / "scratch"),
             }
         )
+        child.scratch = directory / "scratch"
         self._live.append(child)
         while child.next_event() == "stopped":
+            self.hits += 1
             if plan is not None and plan.deed is not None:
                 plan.deed(self, child)
             child.signal(signal.SIGCONT)
@@ -246,6 +291,8 @@ class Story:
             for name in (directory / "trace").read_text().split():
                 self.trace[actor, name] += 1
             self.codes.append((actor, child.code or 0))
+            if action == "kill" and child.code == -signal.SIGKILL:
+                self.hits += 1
         if child.code != 0:
             return None
         answer: dict[str, Any] = json.loads((directory / "answer").read_text())
