@@ -19,6 +19,7 @@ from unittest import mock
 
 import flask
 import requests
+import sqlalchemy
 from cloudevents.http import from_http
 from google.api_core.retry import Retry
 from google.cloud.storage import Client
@@ -38,6 +39,8 @@ from common.encoders import QueryEncoders, minilm
 from common.index_version import index_version
 from common.ledger.outbox import Outbox
 from common.ledger.uploads import Uploads
+from common.model_mirror import push
+from common.sql.migrate import upgrade
 from common.storage import ObjectStore, Signers
 from common.web import auth
 from common.web.app import create_app
@@ -72,6 +75,7 @@ class Endpoints:
     #: Private key of the account that signs URLs.
     key_file: str
     lease_s: float = 60.0
+    idle_in_transaction_s: float = 30.0
     #: Versions of stages that are not 1.
     versions: Mapping[str, int] = field(default_factory=dict)
     #: Decode in the real sandbox.
@@ -115,6 +119,7 @@ class Wiring:
             run_endpoint=endpoints.run,
             lease_s=endpoints.lease_s,
             idle_exit_s=0.0,
+            idle_in_transaction_s=endpoints.idle_in_transaction_s,
         )
 
     @cached_property
@@ -255,6 +260,19 @@ def work(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
     return {"code": 0, "pid": os.getpid()}
 
 
+def mirror(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """`gpu_jobs.models.mirror`, on files that are no models."""
+    store = ObjectStore.connect(wiring.settings("heimdex_worker"))
+    root = Path(request["root"])
+    return {"files": push(store, ARTIFACTS, request["name"], root, request["paths"])}
+
+
+def migrate(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """`common.sql.migrate` on a database of its own."""
+    upgrade(sqlalchemy.create_engine(request["url"], poolclass=sqlalchemy.NullPool))
+    return {}
+
+
 class _StubModels:
     """Nothing to load or to release."""
 
@@ -295,6 +313,8 @@ ROLES: Final[Mapping[str, Callable[[Wiring, dict[str, Any]], dict[str, Any]]]] =
     "finalize": take_event,
     "dispatch": take_push,
     "work": work,
+    "mirror": mirror,
+    "migrate": migrate,
 }
 
 

@@ -19,6 +19,8 @@ from tests.faults.ways import at, during, ending, with_options
 #: What Cloud Run leaves between SIGTERM and SIGKILL is ten seconds.
 _TERM_BOUND_S: Final = 8.0
 _ADDRESS_SPACE_BYTES: Final = 3 * 1024**3
+#: A process that is frozen inside a transaction keeps others waiting for this long.
+_LOCKS_KEPT_S: Final = 0.5
 _MAX_ATTEMPTS: Final = 5
 
 
@@ -88,7 +90,8 @@ def frozen(boundary: Boundary, rng: Random) -> Plan:
     def outlive(story: Story, child: Child) -> None:
         story.others_go_on()
 
-    return at(boundary, rng, rng.choice(("before", "after")), deed=outlive)
+    plan = at(boundary, rng, rng.choice(("before", "after")), deed=outlive)
+    return with_options(plan, idle_in_transaction_s=_LOCKS_KEPT_S)
 
 
 def skewed(boundary: Boundary, rng: Random) -> Plan:

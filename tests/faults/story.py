@@ -50,7 +50,7 @@ _PUSH_S: Final = 2.0
 _PAUSE_S: Final = 70.0
 #: Beyond the time in which an announced upload may arrive.
 _EXPIRED_S: Final = 7_200.0
-_OPTIONS: Final = ("versions", "sandbox", "lease_s", "proxied")
+_OPTIONS: Final = ("versions", "sandbox", "lease_s", "proxied", "idle_in_transaction_s")
 
 
 class Stuck(Exception):
