@@ -23,7 +23,7 @@ MODEL_STAMP = $(VENV)/.installed-models
 RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests check fix test test-deep demo up migrate openapi lock \
+.PHONY: help setup setup-tests check fix test test-deep faults demo up migrate openapi lock \
         models models-pin calibrate eval bench-decode bench-search bench-models clean
 
 help: ## Print this list
@@ -73,6 +73,10 @@ test: $(TEST_STAMP) ## Run the tests (under 10 minutes on 2 cores)
 
 test-deep: $(TEST_STAMP) ## Run the tests and the long suites
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+faults: $(TEST_STAMP) ## Kill, cut, lose, fill, freeze at every boundary: SEED=1 QUICK=1 ONLY=F3,F7xS9
+	@$(BIN)/python -m tests.faults --out $(STATE)/faults.txt $(if $(SEED),--seed $(SEED)) \
+	  $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 demo: $(RUN_STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
 	@$(BIN)/python -m local demo --state $(STATE) --profile $(PROFILE) $(if $(VIDEO),--video "$(VIDEO)") \

@@ -16,7 +16,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 from common.config import Settings
 from common.effects import effect as durable_effect
-from common.errors import ContractError, TransientError
+from common.errors import ContractError
 from common.google_errors import GOOGLE_ERRORS, translate
 
 #: A doorbell must be answered in seconds; what cannot be published by then stays in the outbox.

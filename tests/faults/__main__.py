@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tests.faults import alone, effects, results, runs, schedule
@@ -85,7 +84,7 @@ def _dry_run() -> tuple[list[Point], list[str]]:
     with World() as world:
         bystander = runs.make_bystander(world)
         for scenario, plan in effects.SCENARIOS.items():
-            story, said = runs.run(world, replace(plan, traced=True), bystander)
+            story, said = runs.run(world, effects.traced(plan), bystander)
             _tell(f"dry run of {scenario}: {len(story.trace)} points {said or 'ok'}")
             broken += [f"effects: {scenario}: {each}" for each in said]
             for point in effects.points(scenario, story):

@@ -7,7 +7,6 @@ in the harness itself or in a forked child.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,9 +33,11 @@ from common.arrivals import Arrivals
 from common.bus import Bus
 from common.config import Settings
 from common.database import Database
+from common.domain import Lane
 from common.effects import effect
 from common.encoders import QueryEncoders, minilm
 from common.index_version import index_version
+from common.jobs import JobRunner
 from common.ledger.outbox import Outbox
 from common.ledger.uploads import Uploads
 from common.model_mirror import push
@@ -59,8 +60,9 @@ from tests.faults import stages
 PROJECT: Final = "heimdex-test"
 UPLOADS, ARTIFACTS = "heimdex-test-uploads", "heimdex-test-artifacts"
 SIGNER: Final = "signer@heimdex-test.iam.gserviceaccount.com"
-#: A pull that finds nothing waits a fourth of this; the stand-in answers at once.
-_PULL_S: Final = 0.4
+#: A pull that finds nothing waits a fourth of this.
+_PULL_S: Final = 1.6
+_NO_SANDBOX: Final = SimpleNamespace(call=call_in_process)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,17 +95,30 @@ class Wiring:
     def __init__(self, endpoints: Endpoints) -> None:
         self.endpoints = endpoints
         self._patches = ExitStack()
+        self._workers: dict[Lane, gpu_jobs.worker.Worker] = {}
 
     def __enter__(self) -> Wiring:
         enter = self._patches.enter_context
         identity = (Credentials("any-token"), PROJECT)
         enter(mock.patch("google.auth.default", return_value=identity))
-        enter(mock.patch.object(auth, "_project", lambda: PROJECT))
+        enter(mock.patch.object(auth, "_project", return_value=PROJECT))
         enter(mock.patch.object(common.storage, "Retry", _impatient))
+        for kind in (Database, Bus, ObjectStore, JobRunner):
+            enter(mock.patch.object(kind, "connect", self._remembered(kind.connect)))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._patches.close()
+
+    def _remembered(self, connect: Callable[[Settings], Any]) -> Callable[[Settings], Any]:
+        """Close with the wiring whatever the production code connects."""
+
+        def connect_and_remember(settings: Settings) -> Any:
+            connected = connect(settings)
+            self._patches.callback(connected.close)
+            return connected
+
+        return connect_and_remember
 
     def settings(self, role: str) -> Settings:
         """The settings of a process that logs in as a role."""
@@ -172,6 +187,20 @@ class Wiring:
         """What `start_jobs` talks to."""
         return start_jobs.connect(self.settings("heimdex_ingest"))
 
+    def worker(self, lane: Lane) -> gpu_jobs.worker.Worker:
+        """What an execution of a lane's job runs, on the stub pipeline."""
+        if lane not in self._workers:
+            sandbox = gpu_jobs.sandbox if self.endpoints.sandbox else _NO_SANDBOX
+            pipeline = stages.pipeline(self.endpoints.versions)
+            with (
+                mock.patch.object(gpu_jobs.main, "PIPELINE", pipeline),
+                mock.patch.object(gpu_jobs.main, "_load_models", _stub_models),
+                mock.patch.object(gpu_jobs.main, "sandbox", sandbox),
+            ):
+                settings = self.settings("heimdex_worker")
+                self._workers[lane] = gpu_jobs.main.connect(settings, lane, once=False)
+        return self._workers[lane]
+
     def _authenticate(self, headers: RequestHeaders, *, check_revoked: bool) -> Principal:
         """Tokens are Firebase uids; what follows is the production code's."""
         (value,) = headers.getlist("Authorization")
@@ -213,7 +242,10 @@ def put_object(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
     with effect("client.put"):
         try:
             answer = requests.put(
-                request["url"], data=request["data"].encode(), headers=request["headers"], timeout=20
+                request["url"],
+                data=request["data"].encode(),
+                headers=request["headers"],
+                timeout=20,
             )
         except requests.RequestException as error:
             return {"status": 0, "error": type(error).__name__}
@@ -231,7 +263,7 @@ def take_event(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
 def take_push(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
     """`start_jobs` with the body that Pub/Sub pushed."""
     with (
-        mock.patch.object(start_jobs, "_services", lambda: wiring.start_jobs),
+        mock.patch.object(start_jobs, "_services", return_value=wiring.start_jobs),
         effect("push.answer"),
     ):
         answer = start_jobs.start_jobs(
@@ -242,22 +274,12 @@ def take_push(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
 
 def work(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
     """An execution of a lane's job: the worker's own main, on the stub pipeline."""
-    endpoints = wiring.endpoints
-    sandbox = SimpleNamespace(call=call_in_process)
-    with (
-        mock.patch.object(gpu_jobs.main, "PIPELINE", stages.pipeline(endpoints.versions)),
-        mock.patch.object(gpu_jobs.worker, "_PULL_S", _PULL_S),
-        mock.patch.object(gpu_jobs.main, "_load_models", lambda _: _StubModels()),
-        mock.patch.object(
-            gpu_jobs.main, "sandbox", gpu_jobs.sandbox if endpoints.sandbox else sandbox
-        ),
-    ):
-        settings = wiring.settings("heimdex_worker")
-        worker = gpu_jobs.main.connect(settings, request["lane"], once=request.get("once", False))
+    worker = wiring.worker(request["lane"])
+    with mock.patch.object(gpu_jobs.worker, "_PULL_S", _PULL_S):
         if request.get("supervised", False):
-            return {"code": gpu_jobs.main.supervise(worker), "pid": os.getpid()}
+            return {"code": gpu_jobs.main.supervise(worker)}
         worker.run()
-    return {"code": 0, "pid": os.getpid()}
+    return {"code": 0}
 
 
 def mirror(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
@@ -271,6 +293,10 @@ def migrate(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
     """`common.sql.migrate` on a database of its own."""
     upgrade(sqlalchemy.create_engine(request["url"], poolclass=sqlalchemy.NullPool))
     return {}
+
+
+def _stub_models(_: Settings) -> _StubModels:
+    return _StubModels()
 
 
 class _StubModels:

@@ -1,4 +1,4 @@
-"""The database's own record of every change of state, owner and token, which no process can skip."""
+"""The database's own record of every change of state and token, which no process can skip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ STATEMENTS: Final = (
         was jsonb := to_jsonb(OLD);
         now jsonb := to_jsonb(NEW);
     BEGIN
-        IF was -> 'state' = now -> 'state' AND was -> 'attempt' IS NOT DISTINCT FROM now -> 'attempt'
+        IF was -> 'state' = now -> 'state'
+           AND was -> 'attempt' IS NOT DISTINCT FROM now -> 'attempt'
            AND was -> 'fencing_token' IS NOT DISTINCT FROM now -> 'fencing_token' THEN
             RETURN NEW;
         END IF;

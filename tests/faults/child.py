@@ -66,7 +66,7 @@ class _Points:
         self._point, self._nth = order["point"], order["nth"]
         self._action = order["action"]
         self._seen: Counter[str] = Counter()
-        self._trace = Path(order["trace"]).open("a", buffering=1)
+        self._trace = os.open(order["trace"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def watch(self) -> None:
         """Stand in for the helper's own look-out, which it goes on with."""
@@ -75,7 +75,7 @@ class _Points:
         helper = effects._point
 
         def point(name: str) -> None:
-            self._trace.write(name + "\n")
+            os.write(self._trace, f"{name}\n".encode())
             if self._action == "stop":
                 self._stop_at(name)
             helper(name)

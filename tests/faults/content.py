@@ -23,9 +23,7 @@ _TABLES: Final = {
 }
 
 #: Columns that move when time passes.
-_PASSING: Final = (
-    "CAST('{lease_until,not_before,rung_at,created_at,expires_at}' AS text[])"
-)
+_PASSING: Final = "CAST('{lease_until,not_before,rung_at,created_at,expires_at}' AS text[])"
 
 
 def fingerprint(world: World, user_id: UUID, video_id: UUID) -> str:
@@ -33,7 +31,8 @@ def fingerprint(world: World, user_id: UUID, video_id: UUID) -> str:
     parts: list[str] = []
     for table, columns in _TABLES.items():
         joined = (
-            "" if table == "scenes"
+            ""
+            if table == "scenes"
             else f"JOIN {table} t ON t.user_id = s.user_id AND t.scene_id = s.id "
         )
         rows = world.rows(

@@ -103,14 +103,17 @@ SCENARIOS: Final[Mapping[str, Plan]] = {
     "beat": _plan(actor="gpu", options=_behaving("asr_transcribe", "slow", lease_s=0.6)),
     "progress": _plan(actor="media", options=_behaving("audio_extract", "slow")),
     "ring": _plan(actor="sweep", setup=_lose_message),
-    "bury": _plan(
-        actor="media", before=_send_garbage, expect=Expect(repeats=_REPEATS, buried=1)
-    ),
+    "bury": _plan(actor="media", before=_send_garbage, expect=Expect(repeats=_REPEATS, buried=1)),
     "expire": _plan(
         errands=frozenset({"abandon"}),
         expect=Expect(state="failed", code="upload_expired", repeats=_REPEATS),
     ),
 }
+
+
+def traced(plan: Plan) -> Plan:
+    """The plan with every process a child that tells which points it passes."""
+    return replace(plan, traced=True)
 
 
 def killed_at(point: Point, when: str) -> Plan:

@@ -171,8 +171,11 @@ def _send_older_event(story: Story, changes: dict[str, str]) -> None:
         "crc32c": "",
     }
     headers = {
-        "ce-specversion": "1.0", "ce-id": "older", "ce-source": "s",
-        "ce-type": "google.cloud.storage.object.v1.finalized", "content-type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-id": "older",
+        "ce-source": "s",
+        "ce-type": "google.cloud.storage.object.v1.finalized",
+        "content-type": "application/json",
     }
     story.act("finalize", {"headers": headers, "body": json.dumps(data | changes)})
     story.act("sweep", {"body": push_body("heimdex-sweep-push")})

@@ -122,8 +122,11 @@ class Zygote:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "LANG")
-            if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "LANG")
+        if name in os.environ
+    }
     return kept | {
         "PYTHONPATH": str(REPOSITORY),
         # A pool of threads would not survive the fork.

@@ -148,7 +148,10 @@ def _dead(boundary: Boundary, *, repeats: int) -> object:
 def _garbage_event(story: Story) -> None:
     """An event that nobody can read is answered with success, once and for all."""
     headers = {
-        "ce-specversion": "1.0", "ce-id": "1", "ce-type": "t", "ce-source": "s",
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-type": "t",
+        "ce-source": "s",
         "content-type": "application/json",
     }
     answer = story.act("finalize", {"headers": headers, "body": '{"bucket": 7}'})

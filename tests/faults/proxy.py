@@ -1,4 +1,4 @@
-"""A wire to Postgres that can be cut: between two statements, or between a commit and its answer."""
+"""A wire to Postgres that can be cut, between statements or between a commit and its answer."""
 
 from __future__ import annotations
 

@@ -85,9 +85,7 @@ def of_effects(points: Path) -> Iterator[Run]:
 def of_matrix(*, seed: int, seeds: int, only: str, quick: bool) -> Iterator[Run]:
     """The cells, each with its seeds; quick: every other one, with one."""
     wanted = set(filter(None, only.split(",")))
-    chosen = [
-        cell for cell in cells() if not wanted or wanted & {cell.name, cell.fault.name}
-    ]
+    chosen = [cell for cell in cells() if not wanted or wanted & {cell.name, cell.fault.name}]
     if quick:
         chosen, seeds = chosen[seed % 2 :: 2], 1
     for number in range(seeds):

@@ -28,7 +28,7 @@ def unavailable(boundary: Boundary, rng: Random) -> Plan:
     times = rng.choice((1, 2, _FOR_EVER))
     if boundary.name in ("S1", "S3", "S4", "S18", "S19"):
         return _database_refuses(boundary, rng, min(times, 4))
-    if boundary.name == "S2" or boundary.stage and boundary.name != "S17":
+    if boundary.name == "S2" or (boundary.stage and boundary.name != "S17"):
         return _storage_refuses(boundary, rng, times)
     if boundary.name == "S17":
         cut = _then_cut(refusals=rng.choice((0, 1, 3)))
@@ -54,20 +54,18 @@ def unheard(boundary: Boundary, rng: Random) -> Plan:
         method = {"S5": "Publish", "S6": "RunJob"}[boundary.name]
 
         def fail(story: Story) -> None:
-            faults = story.world.jobs.faults if method == "RunJob" else story.world.pubsub.faults.calls
+            faults = (
+                story.world.jobs.faults if method == "RunJob" else story.world.pubsub.faults.calls
+            )
             faults.fail_next(method, grpc.StatusCode.UNAVAILABLE, applied=True)
 
         return during(boundary, rng, before=fail)
-    return _proxied(
-        at(boundary, rng, "before", deed=_swallow_commit, only=(boundary.commit.name,))
-    )
+    return _proxied(at(boundary, rng, "before", deed=_swallow_commit, only=(boundary.commit.name,)))
 
 
 def commit_unheard(boundary: Boundary, rng: Random) -> Plan:
     """F6 where a transaction is the effect."""
-    return _proxied(
-        at(boundary, rng, "before", deed=_swallow_commit, only=(boundary.commit.name,))
-    )
+    return _proxied(at(boundary, rng, "before", deed=_swallow_commit, only=(boundary.commit.name,)))
 
 
 def cut(boundary: Boundary, rng: Random) -> Plan:

@@ -115,9 +115,7 @@ def upload_validate(media: Media) -> Probe:
     )
 
 
-def decode_pass(
-    media: Media, *, upload_validate: Probe, progress: Callable[[float], None]
-) -> Pass:
+def decode_pass(media: Media, *, upload_validate: Probe, progress: Callable[[float], None]) -> Pass:
     """Three artifacts of the file's bytes."""
     data = media.path.read_bytes()
     for stage in ("audio_extract", "scene_detect", "vision_sample_frames"):

@@ -27,7 +27,7 @@ from common.domain import LANES
 from common.storage import ObjectStore
 from local.executions import JobSpec
 from local.jobs import JobsServer
-from local.postgres import RUNTIME_ROLES, Postgres
+from local.postgres import RUNTIME_ROLES
 from local.pubsub import PubSubServer
 from local.storage import StorageServer
 from local.storage.faults import Faults as StorageFaults
