@@ -31,6 +31,8 @@ class Expect:
     repeats: int = 1
     #: Claims beyond the first, summed over lanes; None: not looked at.
     claims: int | None = None
+    #: Rounds of recovery that it takes at least: with fewer, the fault cannot have happened.
+    rounds: int = 0
     #: Versions of stages that are not 1.
     versions: Mapping[str, int] = field(default_factory=dict)
 

@@ -68,7 +68,7 @@ def out_of_memory(boundary: Boundary, rng: Random) -> Plan:
         "limits": {"RLIMIT_AS": _ADDRESS_SPACE_BYTES},
     }
     if rng.random() < 0.67:
-        return during(boundary, rng, options=greedy)
+        return during(boundary, rng, options=greedy, expect=ending(boundary, rounds=1))
     return _never_better(boundary, rng, greedy)
 
 
@@ -81,7 +81,8 @@ def out_of_disk(boundary: Boundary, rng: Random) -> Plan:
 
     if boundary.actor == "media" and rng.random() < 0.5:
         return at(boundary, rng, "before", deed=wipe, only=("stage.start",))
-    return during(boundary, rng, options={"behaviour": {boundary.stage: "scratch"}})
+    full = {"behaviour": {boundary.stage: "scratch"}}
+    return during(boundary, rng, options=full, expect=ending(boundary, rounds=1))
 
 
 def frozen(boundary: Boundary, rng: Random) -> Plan:

@@ -30,6 +30,8 @@ class Proxy:
         self._lock = threading.Lock()
         self._refusals = 0
         self._swallow = False
+        #: Connections that were cut as soon as they were made.
+        self.refused = 0
 
     def __enter__(self) -> Proxy:
         self._listener = socket.socket(socket.AF_UNIX)
@@ -61,7 +63,7 @@ class Proxy:
 
     def reset(self) -> None:
         """No more faults."""
-        self._refusals, self._swallow = 0, False
+        self._refusals, self._swallow, self.refused = 0, False, 0
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -69,6 +71,7 @@ class Proxy:
                 client, _ = self._listener.accept()
                 if self._refusals > 0:
                     self._refusals -= 1
+                    self.refused += 1
                     client.close()
                     continue
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()

@@ -48,7 +48,7 @@ def run(world: World, plan: Plan, bystander: Bystander) -> tuple[Story, list[str
             seconds=time.monotonic() - started_s,
             stuck=stuck,
         )
-        missed = plan.point and not story.hits
+        missed = (plan.point and not story.hits) or story.rounds < plan.expect.rounds
         complaints = [*story.complaints, *(["the fault did not happen"] if missed else [])]
         return story, [*verdict(ended), *complaints, *_of_answers(story), *_of_search(story)]
     finally:

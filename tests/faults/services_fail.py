@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Final
 
 import grpc
 
 from common.domain import LANES
+from local.rpc import CallFaults
 from tests.faults.actors import PROJECT
 from tests.faults.boundaries import Boundary
 from tests.faults.plan import Deed, Plan
@@ -44,27 +45,19 @@ def unavailable(boundary: Boundary, rng: Random) -> Plan:
 def unheard(boundary: Boundary, rng: Random) -> Plan:
     """F6: the effect is there, but whoever caused it sees an error."""
     if boundary.name == "S2":
-        return during(boundary, rng, before=_set_storage("cut_replies", 1))
+        return during(boundary, rng, before=_set_storage("cut_replies", 1), after=_replies_were_cut)
     if boundary.stage:
         # The question before the write and the write itself: both answers are lost.
         effects = ("artifact.write", "export.write")
-        lose = _deed(_set_storage("cut_replies", rng.choice((1, 2))))
-        return at(boundary, rng, "before", deed=lose, only=effects)
+        lose = _deed(_set_storage("cut_replies", rng.choice((2, 3))))
+        return at(boundary, rng, "before", deed=lose, only=effects, after=_replies_were_cut)
     if boundary.name in ("S5", "S6"):
         method = {"S5": "Publish", "S6": "RunJob"}[boundary.name]
 
         def fail(story: Story) -> None:
-            faults = (
-                story.world.jobs.faults if method == "RunJob" else story.world.pubsub.faults.calls
-            )
-            faults.fail_next(method, grpc.StatusCode.UNAVAILABLE, applied=True)
+            _calls(story, method).fail_next(method, grpc.StatusCode.UNAVAILABLE, applied=True)
 
-        return during(boundary, rng, before=fail)
-    return _proxied(at(boundary, rng, "before", deed=_swallow_commit, only=(boundary.commit.name,)))
-
-
-def commit_unheard(boundary: Boundary, rng: Random) -> Plan:
-    """F6 where a transaction is the effect."""
+        return during(boundary, rng, before=fail, after=partial(_calls_failed, method, 1))
     return _proxied(at(boundary, rng, "before", deed=_swallow_commit, only=(boundary.commit.name,)))
 
 
@@ -106,7 +99,14 @@ def purged(boundary: Boundary, rng: Random) -> Plan:
             for kind in ("work", "doorbell"):
                 story.world.pubsub.purge(f"heimdex-media-{kind}")
 
-        return at(boundary, rng, "after", deed=purge, only=("outbox.publish",))
+        return at(
+            boundary,
+            rng,
+            "after",
+            deed=purge,
+            only=("outbox.publish",),
+            expect=ending(boundary, rounds=1),
+        )
     lane = rng.choice(LANES)
     kind = "doorbell" if boundary.name == "S6" else "work"
 
@@ -114,7 +114,8 @@ def purged(boundary: Boundary, rng: Random) -> Plan:
         name = f"projects/{PROJECT}/subscriptions/heimdex-{lane}-{kind}"
         story.world.pubsub.faults.deliveries.lose_next(name)
 
-    return during(boundary, rng, setup=lose, expect=ending(boundary, claims=0, repeats=0))
+    once = ending(boundary, claims=0, repeats=0, rounds=1)
+    return during(boundary, rng, setup=lose, expect=once)
 
 
 def event_lost(boundary: Boundary, rng: Random) -> Plan:
@@ -124,7 +125,7 @@ def event_lost(boundary: Boundary, rng: Random) -> Plan:
         rng,
         actor="",
         setup=_set_storage("lose_events", 1),
-        expect=ending(boundary, claims=0, repeats=0),
+        expect=ending(boundary, claims=0, repeats=0, rounds=1),
     )
 
 
@@ -140,6 +141,8 @@ def _database_refuses(boundary: Boundary, rng: Random, times: int) -> Plan:
         story.world.proxy.refuse(times)
 
     def accept(story: Story) -> None:
+        if not story.world.proxy.refused:
+            story.complaints.append("no connection was refused")
         story.world.proxy.reset()
 
     return _proxied(during(boundary, rng, before=refuse, after=accept))
@@ -153,6 +156,8 @@ def _storage_refuses(boundary: Boundary, rng: Random, times: int) -> Plan:
         story.world.storage.faults.fail_requests = times
 
     def accept(story: Story) -> None:
+        if story.world.storage.faults.fail_requests == times:
+            story.complaints.append("no request was refused")
         story.world.storage.faults.fail_requests = 0
 
     if boundary.name == "S2":
@@ -165,10 +170,28 @@ def _calls_fail(
     boundary: Boundary, rng: Random, method: str, status: grpc.StatusCode, times: int
 ) -> Plan:
     def fail(story: Story) -> None:
-        faults = story.world.jobs.faults if method == "RunJob" else story.world.pubsub.faults.calls
-        faults.fail_next(method, status, times=times)
+        _calls(story, method).fail_next(method, status, times=times)
 
-    return during(boundary, rng, before=fail)
+    return during(boundary, rng, before=fail, after=partial(_calls_failed, method, times))
+
+
+def _calls(story: Story, method: str) -> CallFaults:
+    return story.world.jobs.faults if method == "RunJob" else story.world.pubsub.faults.calls
+
+
+def _calls_failed(method: str, times: int, story: Story) -> None:
+    """Take back what was not used; all of it would mean that nothing failed."""
+    left = 0
+    while _calls(story, method).draw(method):
+        left += 1
+    if left == times:
+        story.complaints.append(f"no {method} failed")
+
+
+def _replies_were_cut(story: Story) -> None:
+    if story.world.storage.faults.cut_replies:
+        story.complaints.append("no reply was cut")
+        story.world.storage.faults.cut_replies = 0
 
 
 def _set_storage(name: str, value: int) -> Callable[[Story], None]:
@@ -196,8 +219,3 @@ def _swallow_commit(story: Story, child: Child) -> None:
 
 def _proxied(plan: Plan) -> Plan:
     return with_options(plan, proxied=True)
-
-
-def kill(story: Story, child: Child) -> None:
-    """SIGKILL where it stands."""
-    child.signal(signal.SIGKILL)
