@@ -19,7 +19,6 @@ from pathlib import Path
 from tests.faults import alone, effects, results, runs, schedule
 from tests.faults.effects import Point
 from tests.faults.processes import REPOSITORY
-from tests.faults.results import Result
 from tests.faults.table import table
 from tests.faults.world import World
 
@@ -52,10 +51,10 @@ def _lead(options: argparse.Namespace) -> int:
         directory = Path(name)
         points = directory / "points"
         found, broken = ([], []) if options.only else _dry_run()
+        unreached = len(broken)
         points.write_text(json.dumps([vars(point) for point in found]))
-        outs = _run_shards(options, directory, points)
+        outs, failed = _run_shards(options, directory, points)
         done = [result for out in outs for result in results.read(out)]
-    missed = options.shards - len(outs)
     broken += [f"{result.name}/{result.seed}: {x}" for result in done for x in result.broken]
     text = table(done)
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -69,10 +68,8 @@ def _lead(options: argparse.Namespace) -> int:
         "effects": len({point.effect for point in found}),
         "seed": options.seed,
         "seconds": round(time.monotonic() - started_s),
-        "broken": sum(bool(result.broken) for result in done) + missed + (not done),
+        "broken": sum(bool(result.broken) for result in done) + unreached + failed + (not done),
     }
-    if not options.only:
-        summary["broken"] += len([line for line in broken if line.startswith("effects:")])
     print(json.dumps(summary))
     return 1 if summary["broken"] else 0
 
@@ -97,8 +94,10 @@ def _dry_run() -> tuple[list[Point], list[str]]:
     return list(found.values()), broken
 
 
-def _run_shards(options: argparse.Namespace, directory: Path, points: Path) -> list[Path]:
-    """Start a process per shard; returns the files of those that came to their end."""
+def _run_shards(
+    options: argparse.Namespace, directory: Path, points: Path
+) -> tuple[list[Path], int]:
+    """Start a process per shard; returns their files, and how many did not come to their end."""
     running = []
     for number in range(options.shards):
         out = directory / f"shard{number}"
@@ -109,25 +108,25 @@ def _run_shards(options: argparse.Namespace, directory: Path, points: Path) -> l
             *(["--quick"] if options.quick else []),
         ]
         running.append((out, subprocess.Popen(command, cwd=REPOSITORY)))
-    return [out for out, process in running if process.wait() == 0]
+    failed = sum(process.wait() != 0 for _, process in running)
+    return [out for out, _ in running if out.exists()], failed
 
 
 def _work(options: argparse.Namespace) -> int:
     """One shard: its share of the runs, one after the other in one world."""
     number, _, shards = options.shard.partition("/")
     items = list(_items(options))[int(number) :: int(shards)]
-    done: list[Result] = []
+    options.out.touch()
     with World() as world:
         bystander = runs.make_bystander(world)
-        for item in items:
+        for done, item in enumerate(items, 1):
             result = item.carry_out(world, bystander)
-            done.append(result)
+            results.add(options.out, result)
             verdict = f"BROKEN {result.broken}" if result.broken else "ok"
             _tell(
-                f"[{number}] {len(done)}/{len(items)} {result.name} seed {result.seed} "
+                f"[{number}] {done}/{len(items)} {result.name} seed {result.seed} "
                 f"{result.seconds:.1f} s {verdict}"
             )
-    results.write(options.out, done)
     return 0
 
 

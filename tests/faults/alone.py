@@ -12,7 +12,9 @@ import sqlalchemy
 
 from common import model_mirror
 from common.sql.migrate import upgrade
-from tests.faults.actors import ARTIFACTS
+from tests.faults.performance import Performance
+from tests.faults.plan import Plan
+from tests.faults.wiring import ARTIFACTS
 from tests.faults.world import World
 
 _FILES: Final = {"query/model.onnx": b"weights", "gpu/model.onnx": b"more weights"}
@@ -43,24 +45,10 @@ def run(world: World, command: Command, point: str) -> list[str]:
 
 
 def _start(world: World, role: str, request: dict[str, Any], point: str) -> int:
-    directory = world.directory / f"alone-{uuid4().hex}"
-    directory.mkdir()
-    child = world.zygote.start(
-        {
-            "role": role,
-            "request": request,
-            "endpoints": vars(world.endpoints()),
-            "point": point,
-            "nth": 1,
-            "action": "kill" if point else "",
-            "options": {},
-            "out": str(directory / "answer"),
-            "trace": str(directory / "trace"),
-            "scratch": str(directory),
-        }
-    )
-    child.next_event()
-    return child.code or 0
+    performance = Performance(world, role, request, {}, Plan(actor=role, point=point))
+    for _ in performance.stops():
+        raise AssertionError("nothing is to stop here")
+    return performance.code
 
 
 def _mirror_request(world: World) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import sqlalchemy
 from sqlalchemy import event
 
 from common import effects
-from tests.faults import actors, stages
+from tests.faults import actors, stages, wiring
 
 #: Exit code of a child whose role raised; a crash has the signal's.
 FAILED: Final = 70
@@ -34,8 +34,8 @@ def main(order: dict[str, Any]) -> int:
     """
     try:
         _prepare(order)
-        with actors.Wiring(actors.Endpoints(**order["endpoints"])) as wiring:
-            answer = actors.ROLES[order["role"]](wiring, order["request"])
+        with wiring.Wiring(wiring.Endpoints(**order["endpoints"])) as wired:
+            answer = actors.ROLES[order["role"]](wired, order["request"])
         Path(order["out"]).write_text(json.dumps(answer))
     except Exception:  # noqa: BLE001 (a main; the exit code tells)
         traceback.print_exc()
@@ -74,13 +74,12 @@ class _Points:
             effects._CRASH = f"{self._point}@{self._nth}"
         helper = effects._point
 
-        def point(name: str) -> None:
-            os.write(self._trace, f"{name}\n".encode())
-            if self._action == "stop":
-                self._stop_at(name)
-            helper(name)
+        def note(point: str) -> None:
+            os.write(self._trace, f"{point}\n".encode())
+            self._stop_at(point)
+            helper(point)
 
-        effects._point = point
+        effects._point = note
         # Reading has no durable effect, but can be disturbed as well.
         event.listen(
             sqlalchemy.Engine, "before_cursor_execute", lambda *_: self._stop_at("before:sql")

@@ -7,7 +7,7 @@ import json
 from typing import Final
 from uuid import UUID
 
-from tests.faults.actors import ARTIFACTS, UPLOADS
+from tests.faults.wiring import ARTIFACTS, UPLOADS
 from tests.faults.world import World
 
 #: Everything that search reads of a scene, by table, without the ids.

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from tests.faults.actors import ARTIFACTS, PROJECT
 from tests.faults.plan import Expect, Plan
 from tests.faults.processes import REPOSITORY
 from tests.faults.story import Story
+from tests.faults.wiring import ARTIFACTS, PROJECT
 
 _PRODUCTION: Final = ("common", "functions", "gpu_jobs")
 #: Effects of the tests' own roles.

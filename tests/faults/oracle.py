@@ -17,8 +17,8 @@ from common.ledger.policy import LeasePolicy
 from common.ledger.states import RUN_TRANSITIONS, VIDEO_TRANSITIONS
 from common.messages import RunDied
 from tests.faults import content, stages
-from tests.faults.actors import ARTIFACTS, UPLOADS
 from tests.faults.plan import Expect
+from tests.faults.wiring import ARTIFACTS, UPLOADS
 from tests.faults.world import World
 
 #: Nothing that ends well takes nearly as long, even on a busy machine.

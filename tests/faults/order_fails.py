@@ -10,12 +10,13 @@ from typing import Any, Final
 import grpc
 
 from common.messages import RunReady, encode
-from tests.faults.actors import ARTIFACTS, push_body
+from tests.faults.actors import push_body
 from tests.faults.boundaries import Boundary
 from tests.faults.plan import Plan
 from tests.faults.processes import Child
 from tests.faults.story import Story
 from tests.faults.ways import at, during, ending, expecting
+from tests.faults.wiring import ARTIFACTS
 
 _COPIES: Final = 10
 _WORKERS: Final = 4
@@ -132,7 +133,7 @@ def _runs(story: Story) -> list[Any]:
 
 def _publish(story: Story, topic: str, run_id: Any, lane: Any) -> None:
     message = RunReady(user_id=story.user_id, run_id=run_id, lane=lane)
-    story.bus.publish(topic, encode(message).encode(), {}, effect="test.publish")
+    story.world.bus.publish(topic, encode(message).encode(), {}, effect="test.publish")
 
 
 def _double_messages(story: Story) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,12 +22,13 @@ class Result:
     broken: list[str] = field(default_factory=list)
 
 
-def write(path: Path, results: Iterable[Result]) -> None:
-    """A line each."""
-    path.write_text("".join(json.dumps(asdict(result)) + "\n" for result in results))
+def add(path: Path, result: Result) -> None:
+    """A line more, so that what is done stays when the process dies."""
+    with path.open("a") as file:
+        file.write(json.dumps(asdict(result)) + "\n")
 
 
 def read(path: Path) -> Iterator[Result]:
-    """What `write` wrote."""
+    """What `add` wrote."""
     for line in path.read_text().splitlines():
         yield Result(**json.loads(line))

@@ -11,12 +11,12 @@ import grpc
 
 from common.domain import LANES
 from local.rpc import CallFaults
-from tests.faults.actors import PROJECT
 from tests.faults.boundaries import Boundary
 from tests.faults.plan import Deed, Plan
 from tests.faults.processes import Child
 from tests.faults.story import Story
 from tests.faults.ways import at, during, ending, with_options
+from tests.faults.wiring import PROJECT
 
 #: More than any client tries.
 _FOR_EVER: Final = 10_000

@@ -7,8 +7,6 @@ again, events and pushes are delivered again, Cloud Run starts workers, Cloud Sc
 
 from __future__ import annotations
 
-import json
-import signal
 import threading
 import time
 from collections import Counter
@@ -16,13 +14,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from common.bus import Bus
 from common.domain import LANES
 from common.web.auth import user_id_of
-from tests.faults.actors import PROJECT, ROLES, Wiring, push_body
+from tests.faults.actors import ROLES, push_body
+from tests.faults.leftovers import left
+from tests.faults.performance import Performance
 from tests.faults.plan import Plan
-from tests.faults.processes import Child
 from tests.faults.stages import WORD
+from tests.faults.wiring import PROJECT, Wiring
 from tests.faults.world import World
 
 ROLE_OF: Final[Mapping[str, str]] = {
@@ -50,7 +49,6 @@ _PUSH_S: Final = 2.0
 _PAUSE_S: Final = 70.0
 #: Beyond the time in which an announced upload may arrive.
 _EXPIRED_S: Final = 7_200.0
-_OPTIONS: Final = ("versions", "sandbox", "lease_s", "proxied", "idle_in_transaction_s")
 
 
 class Stuck(Exception):
@@ -83,13 +81,8 @@ class Story:
         #: How often the fault at the plan's point happened.
         self.hits = 0
         self._met = 0
-        self._live: list[Child] = []
+        self._live: list[Performance] = []
         self._lock = threading.Lock()
-
-    @property
-    def bus(self) -> Bus:
-        """Pub/Sub, for messages that no process of the story sends."""
-        return self.world.bus
 
     def run(self) -> None:
         """From the announcement to the last sweep.
@@ -105,8 +98,8 @@ class Story:
         finally:
             self.world.answer = lambda *_: 503
             self.world.start_postgres()
-            for child in self._live:
-                child.signal(signal.SIGKILL)
+            for performance in self._live:
+                performance.end()
 
     def _tell(self) -> None:
         """The story, as it goes without faults."""
@@ -157,9 +150,9 @@ class Story:
         if self._meets(actor):
             return self._meet(actor, request)
         if actor in LANES and self.plan.later and (self._met or not self.plan.actor):
-            return self._child_answer(actor, request, self.plan.later, "", None)
+            return self._child_answer(actor, request, self.plan.later)
         if self.plan.traced:
-            return self._child_answer(actor, request, {}, "", None)
+            return self._child_answer(actor, request, {})
         return _in_process(ROLES[ROLE_OF[actor]], self.world.wiring, request)
 
     def settle(self) -> None:
@@ -239,15 +232,13 @@ class Story:
         if plan.before is not None:
             plan.before(self)
         others = [
-            threading.Thread(
-                target=self._child_answer, args=(actor, request, plan.options, "", None)
-            )
+            threading.Thread(target=self._child_answer, args=(actor, request, plan.options))
             for _ in range(plan.copies - 1)
         ]
         for other in others:
             other.start()
         hits = self.hits
-        answer = self._child_answer(actor, request, plan.options, plan.point, plan)
+        answer = self._child_answer(actor, request, plan.options, plan)
         if plan.point and self.hits == hits:
             # It did not get that far; the next one may.
             self._met -= 1
@@ -262,44 +253,22 @@ class Story:
         actor: str,
         request: dict[str, Any],
         options: Mapping[str, Any],
-        point: str,
-        plan: Plan | None,
+        plan: Plan | None = None,
     ) -> dict[str, Any] | None:
-        directory = self.world.directory / f"child-{uuid4().hex}"
-        (directory / "scratch").mkdir(parents=True)
-        chosen = {name: options[name] for name in _OPTIONS if name in options}
-        action = ("kill" if plan.deed is None else "stop") if plan and point else ""
-        child = self.world.zygote.start(
-            {
-                "role": ROLE_OF[actor],
-                "request": request | options.get("request", {}),
-                "endpoints": vars(self.world.endpoints(**chosen)),
-                "point": point,
-                "nth": plan.nth if plan else 1,
-                "action": action,
-                "options": {k: v for k, v in options.items() if k not in _OPTIONS},
-                "out": str(directory / "answer"),
-                "trace": str(directory / "trace"),
-                "scratch": str(directory / "scratch"),
-            }
-        )
-        child.scratch = directory / "scratch"
-        self._live.append(child)
-        while child.next_event() == "stopped":
-            self.hits += 1
-            if plan is not None and plan.deed is not None:
-                plan.deed(self, child)
-            child.signal(signal.SIGCONT)
+        """Let a child do it, and the plan's fault meet it; None if it died or failed."""
+        performance = Performance(self.world, ROLE_OF[actor], request, options, plan)
         with self._lock:
-            for name in (directory / "trace").read_text().split():
-                self.trace[actor, name] += 1
-            self.codes.append((actor, child.code or 0))
-            if action == "kill" and child.code == -signal.SIGKILL:
-                self.hits += 1
-        if child.code != 0:
-            return None
-        answer: dict[str, Any] = json.loads((directory / "answer").read_text())
-        return answer
+            self._live.append(performance)
+        for child in performance.stops():
+            self.hits += 1
+            assert plan is not None
+            assert plan.deed is not None
+            plan.deed(self, child)
+        with self._lock:
+            self.trace.update((actor, point) for point in performance.points())
+            self.codes.append((actor, performance.code))
+            self.hits += performance.was_killed
+        return performance.answer()
 
     def _answer_door(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """An event, a push or an execution; a process that died is a 500."""
@@ -334,24 +303,8 @@ class Story:
     def _is_settled(self) -> bool:
         return not any(self._left().values())
 
-    def _left(self) -> dict[str, int]:
-        """What is still to be done for the user, by kind."""
-        (row,) = self.world.rows(
-            """
-            SELECT
-              (SELECT count(*) FROM videos WHERE user_id = :id AND deleted_at IS NULL
-               AND state NOT IN ('indexed', 'failed')) AS videos,
-              (SELECT count(*) FROM runs WHERE user_id = :id
-               AND state IN ('ready', 'running')) AS runs,
-              (SELECT count(*) FROM outbox WHERE user_id = :id
-               AND published_at IS NULL) AS outbox,
-              (SELECT count(*) FROM erasures WHERE user_id = :id
-               AND done_at IS NULL) AS erasures
-            """,
-            id=self.user_id,
-        )
-        backlog = sum(self.world.pubsub.backlog(f"heimdex-{lane}-work") for lane in LANES)
-        return {**row._mapping, "backlog": backlog}
+    def _left(self) -> Mapping[str, int]:
+        return left(self.world, self.user_id)
 
 
 def _in_process(role: Any, wiring: Wiring, request: dict[str, Any]) -> dict[str, Any] | None:

@@ -11,10 +11,10 @@ import pytest
 
 from common.messages import RunDied, encode
 from tests.faults import content
-from tests.faults.actors import ARTIFACTS
 from tests.faults.oracle import INVARIANTS, Bystander, Ended, verdict
 from tests.faults.plan import Expect, Plan
 from tests.faults.story import Story
+from tests.faults.wiring import ARTIFACTS
 from tests.faults.world import World
 
 pytestmark = pytest.mark.xdist_group("faults")

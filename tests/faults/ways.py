@@ -38,7 +38,7 @@ def at(
     chosen = rng.choice([x for x in effects if not only or x.name in only])
     if boundary.name == "S7":
         actor = rng.choice(("media", "gpu"))
-    fields = {
+    fields: dict[str, Any] = {
         "actor": actor,
         "point": f"{when}:{chosen.name}",
         "nth": chosen.nth,
@@ -52,7 +52,11 @@ def at(
 def during(boundary: Boundary, rng: Random, **more: Any) -> Plan:
     """A fault for the whole of the actor's process."""
     actor = rng.choice(("media", "gpu")) if boundary.name == "S7" else boundary.actor
-    fields = {"actor": actor, "expect": ending(boundary), "errands": errands(boundary)}
+    fields: dict[str, Any] = {
+        "actor": actor,
+        "expect": ending(boundary),
+        "errands": errands(boundary),
+    }
     return Plan(**fields | more)
 
 
@@ -64,7 +68,8 @@ def errands(boundary: Boundary) -> frozenset[str]:
 def ending(boundary: Boundary, **more: Any) -> Expect:
     """How a story that survives its fault ends: at most the rows at hand are made again."""
     state = "deleted" if boundary.name == "S19" else "indexed"
-    return Expect(**{"state": state, "repeats": boundary.rows} | more)
+    fields: dict[str, Any] = {"state": state, "repeats": boundary.rows}
+    return Expect(**fields | more)
 
 
 def expecting(plan: Plan, **changes: Any) -> Plan:

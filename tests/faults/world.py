@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ import sqlalchemy
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from common import log
 from common.bus import Bus
@@ -34,10 +36,10 @@ from local.storage.faults import Faults as StorageFaults
 from local.topology import declare_topology
 from tests.conftest import SCHEMA, postgres_server
 from tests.faults import audit
-from tests.faults.actors import ARTIFACTS, PROJECT, SIGNER, UPLOADS, Endpoints, Wiring
 from tests.faults.doors import LAUNCHER, Answer, Doors
 from tests.faults.processes import Zygote
 from tests.faults.proxy import Proxy
+from tests.faults.wiring import ARTIFACTS, PROJECT, SIGNER, UPLOADS, Endpoints, Wiring
 
 _DATABASE: Final = "faults"
 _SUBSCRIPTIONS: Final = (
@@ -45,6 +47,8 @@ _SUBSCRIPTIONS: Final = (
     "heimdex-sweep-push",
     "heimdex-dead-letter-hold",
 )
+#: Postgres is never kept down for nearly as long.
+_PATIENCE_S: Final = 30.0
 #: Ledger times that move when time passes.
 _TIMES: Final[Mapping[str, tuple[str, ...]]] = {
     "runs": ("lease_until", "not_before", "rung_at"),
@@ -61,6 +65,8 @@ class World:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._ahead_s = 0.0
+        self._is_up = True
+        self._starting = threading.Lock()
         #: Who answers at the doors now; a run puts itself here.
         self.answer: Answer = lambda *_: 204
 
@@ -100,6 +106,7 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.start_postgres()
         self.owner.dispose()
         self._stack.close()
 
@@ -122,10 +129,20 @@ class World:
         )
 
     def rows(self, sql: str, **values: object) -> list[sqlalchemy.Row[Any]]:
-        """Run one statement as the superuser, whom row-level security does not bind."""
-        with self.owner.begin() as connection:
-            result = connection.execute(text(sql), values)
-            return list(result.all()) if result.returns_rows else []
+        """Run one statement as the superuser, whom row-level security does not bind.
+
+        While Postgres is down on purpose, it waits.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                with self.owner.begin() as connection:
+                    result = connection.execute(text(sql), values)
+                    return list(result.all()) if result.returns_rows else []
+            except DBAPIError:
+                if self._is_up or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def pass_time(self, seconds: float) -> None:
         """Let that much time pass for the ledger and for Pub/Sub, at once."""
@@ -138,6 +155,7 @@ class World:
 
     def stop_postgres(self) -> None:
         """Kill every process of Postgres."""
+        self._is_up = False
         self.owner.dispose()
         server: Any = self.postgres._server
         postmaster = psutil.Process(server.get_pid())
@@ -151,7 +169,9 @@ class World:
     def start_postgres(self) -> None:
         """Start it again if it does not run; it recovers by itself."""
         server: Any = self.postgres._server
-        server.ensure_postgres_running()
+        with self._starting:
+            server.ensure_postgres_running()
+            self._is_up = True
 
     def forget(self, user_id: UUID) -> None:
         """Remove a user with everything there is of it, and all messages and faults."""
