@@ -10,9 +10,9 @@ from random import Random
 from typing import Final
 
 from tests.faults.boundaries import Boundary
-from tests.faults.plan import Plan
+from tests.faults.plan import Expect, Plan
 from tests.faults.processes import Child
-from tests.faults.stages import hostile
+from tests.faults.stages import NAMES, hostile
 from tests.faults.story import CONTENT, Story
 from tests.faults.ways import at, during, ending, with_options
 
@@ -119,9 +119,7 @@ def poisoned(boundary: Boundary, rng: Random) -> Plan:
 
 def redeployed(boundary: Boundary, rng: Random) -> Plan:
     """F16: the next worker has a newer pipeline; what it made anew is all of its versions."""
-    from tests.faults import stages
-
-    changed = boundary.stage or rng.choice(stages.NAMES)
+    changed = boundary.stage or rng.choice(NAMES)
     versions = {changed: 2}
     # A row of a group takes the others along, and the lane after it waits.
     plan = at(boundary, rng, "before", later={"versions": versions})
@@ -135,7 +133,7 @@ def _never_better(boundary: Boundary, rng: Random, options: dict[str, object]) -
     )
 
 
-def _dead(boundary: Boundary, *, repeats: int) -> object:
+def _dead(boundary: Boundary, *, repeats: int) -> Expect:
     return ending(
         boundary,
         state="failed",
