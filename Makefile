@@ -30,7 +30,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
         models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
-        defences soak
+        defences soak faults
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,10 @@ defences: $(TEST_STAMP) ## Remove each defence in turn: a test must turn red (ON
 
 soak: $(TEST_STAMP) ## Uploads under faults, kills and crashes until all have ended: N=10000
 	$(BIN)/python -m tests.soak --uploads $(or $(N),10000)
+
+faults: $(TEST_STAMP) ## Kill, cut, lose, fill, freeze at every boundary: SEED=1 QUICK=1 ONLY=F3,F7xS9
+	@$(BIN)/python -m tests.faults --out $(STATE)/faults.txt $(if $(SEED),--seed $(SEED)) \
+	  $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 demo: $(RUN_STAMP) ## Upload, index, search, play: VIDEO=file SUBTITLES=file.srt Q="…" for your own
 	@$(BIN)/python -m local demo --state $(STATE) --profile $(PROFILE) $(if $(VIDEO),--video "$(VIDEO)") \

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Final
 
-import google.cloud.pubsub_v1 as pubsub_v1
 import grpc
 from google.api_core.exceptions import DeadlineExceeded
 from google.api_core.retry import Retry, if_transient_error
-from google.cloud.pubsub_v1.publisher.exceptions import MessageTooLargeError
+from google.pubsub_v1 import PublisherClient, SubscriberClient, types
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from common.config import Settings
 from common.effects import effect as durable_effect
-from common.errors import ContractError, TransientError
+from common.errors import ContractError
 from common.google_errors import GOOGLE_ERRORS, translate
 
 #: A doorbell must be answered in seconds; what cannot be published by then stays in the outbox.
 DEFAULT_TIMEOUT_S = 10.0
-#: Attribute names that the client library's `publish` takes for itself.
-_RESERVED = frozenset({"topic", "data", "ordering_key", "retry", "timeout", "self"})
+#: Source: cloud.google.com/pubsub/quotas, "message size (the data field)".
+_MAX_BYTES: Final = 10_000_000
 #: A stand-in or emulator on this machine: no proxy, and quick to be found again after a restart.
 _LOCAL_CHANNEL = (
     ("grpc.enable_http_proxy", 0),
@@ -48,20 +47,22 @@ class Received:
 class Bus:
     """Publishes and pulls with the official clients; topics and subscriptions by short name.
 
-    Thread-safe. Close it, or use it as a context manager.
+    Thread-safe. Close it, or use it as a context manager. Both clients are those of single calls:
+    the batching publisher keeps a batch whose publishing failed, and refuses every later message
+    to that topic with an AssertionError; streaming pull goes silent and holds messages that nobody
+    works on.
 
     Args:
-        publisher: must send each message at once (`max_messages=1`).
-        subscriber: used for unary calls only; streaming pull goes silent and holds messages that
-            nobody works on.
+        publisher: for one message a call.
+        subscriber: for one message a call.
         project: of all topics and subscriptions.
         timeout_s: for publishing and acknowledging, retries included.
     """
 
     def __init__(
         self,
-        publisher: pubsub_v1.PublisherClient,
-        subscriber: pubsub_v1.SubscriberClient,
+        publisher: PublisherClient,
+        subscriber: SubscriberClient,
         *,
         project: str,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -82,18 +83,15 @@ class Bus:
     @classmethod
     def connect(cls, settings: Settings, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Bus:
         """Clients for Google's service, or for `settings.pubsub_endpoint` without TLS."""
-        # One message per batch is sent at once; an endless latency starts no timer thread.
-        batch = pubsub_v1.types.BatchSettings(max_messages=1, max_latency=float("inf"))
-        if not settings.pubsub_endpoint:
-            publisher = pubsub_v1.PublisherClient(batch_settings=batch)
-            subscriber = pubsub_v1.SubscriberClient()
+        endpoint = settings.pubsub_endpoint
+        if not endpoint:
+            publisher, subscriber = PublisherClient(), SubscriberClient()
         else:
-            publisher = pubsub_v1.PublisherClient(
-                batch_settings=batch,
-                transport=PublisherGrpcTransport(channel=_channel(settings.pubsub_endpoint)),
+            publisher = PublisherClient(
+                transport=PublisherGrpcTransport(channel=_channel(endpoint))
             )
-            subscriber = pubsub_v1.SubscriberClient(
-                transport=SubscriberGrpcTransport(channel=_channel(settings.pubsub_endpoint))
+            subscriber = SubscriberClient(
+                transport=SubscriberGrpcTransport(channel=_channel(endpoint))
             )
         return cls(publisher, subscriber, project=settings.project, timeout_s=timeout_s)
 
@@ -108,7 +106,7 @@ class Bus:
         Args:
             topic: short name.
             data: at most 10 MB.
-            attributes: names other than the client library's own parameters.
+            attributes: of the message.
             effect: name of the durable effect.
 
         Returns:
@@ -119,25 +117,21 @@ class Bus:
             ContractError: the message is too large or otherwise not publishable.
             ConfigError: no such topic, or no right to publish.
         """
-        if reserved := _RESERVED & attributes.keys():
-            raise ContractError("message_invalid", f"attribute names {sorted(reserved)}")
         what = f"publish to {topic}"
+        if len(data) > _MAX_BYTES:
+            raise ContractError("message_invalid", f"{what}: too large")
+        message = types.PubsubMessage(data=data, attributes=dict(attributes))
         with durable_effect(effect):
             try:
-                future = self._publisher.publish(
-                    self._publisher.topic_path(self._project, topic),
-                    data,
+                response = self._publisher.publish(
+                    topic=self._publisher.topic_path(self._project, topic),
+                    messages=[message],
                     retry=self._retry,
                     timeout=self._timeout_s,
-                    **attributes,
                 )
-                return str(future.result(timeout=self._timeout_s))
-            except FutureTimeoutError as error:
-                raise TransientError(detail=f"{what}: not confirmed in time") from error
-            except MessageTooLargeError as error:
-                raise ContractError("message_invalid", f"{what}: too large") from error
             except GOOGLE_ERRORS as error:
                 raise translate(error, what) from error
+        return str(response.message_ids[0])
 
     def pull(self, subscription: str, *, wait_s: float) -> Received | None:
         """Lease one message, or None when none came in time.
@@ -190,9 +184,8 @@ class Bus:
         if self._closed:
             return
         self._closed = True
-        self._publisher.stop()
         self._publisher.transport.close()
-        self._subscriber.close()
+        self._subscriber.transport.close()
 
     def _subscription_path(self, subscription: str) -> str:
         return str(self._subscriber.subscription_path(self._project, subscription))
@@ -213,7 +206,7 @@ def _channel(endpoint: str) -> grpc.Channel:
     return grpc.insecure_channel(endpoint, options=_LOCAL_CHANNEL)
 
 
-def _received(message: pubsub_v1.types.ReceivedMessage) -> Received:
+def _received(message: types.ReceivedMessage) -> Received:
     return Received(
         ack_id=message.ack_id,
         message_id=message.message.message_id,

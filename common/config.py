@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     cloud_sql_instance: str = ""
     database_name: str = "heimdex"
     database_user: str = ""
+    #: A process that is frozen inside a transaction keeps its locks for no longer than this.
+    idle_in_transaction_s: float = Field(default=30.0, gt=0)
 
     #: Explicit endpoints of stand-ins, e.g. http://127.0.0.1:9001 or 127.0.0.1:9002 for gRPC.
     storage_endpoint: str = ""

@@ -122,11 +122,22 @@ def engine(settings: Settings) -> Engine:
         "pool_recycle": _RECYCLE_S,
     }
     if settings.database_url:
+        options["connect_args"] = {"startup_params": _session(settings)}
         return sqlalchemy.create_engine(settings.database_url, **options)
     if settings.cloud_sql_instance:
         options["creator"] = _cloud_sql_creator(settings)
         return sqlalchemy.create_engine("postgresql+pg8000://", **options)
     raise ConfigError("HEIMDEX_DATABASE_URL or HEIMDEX_CLOUD_SQL_INSTANCE must be set")
+
+
+def _session(settings: Settings) -> dict[str, str]:
+    """Parameters of every session.
+
+    Whoever takes over a run waits for the locks of who had it. A process that does not go on, and
+    whose connection stays open, would hold them for ever.
+    """
+    idle_ms = round(settings.idle_in_transaction_s * 1000)
+    return {"idle_in_transaction_session_timeout": str(idle_ms)}
 
 
 def _is_lost(error: DBAPIError) -> bool:
@@ -154,6 +165,7 @@ def _cloud_sql_creator(settings: Settings) -> Any:
             "pg8000",
             user=settings.database_user,
             db=settings.database_name,
+            startup_params=_session(settings),
         )
 
     return connect

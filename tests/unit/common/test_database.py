@@ -99,6 +99,27 @@ def test_a_lost_connection_is_transient(
         assert tx.execute(_COUNT).scalar_one() == 1
 
 
+def test_a_frozen_transaction_lets_go_of_its_locks(database: TestDatabase, user_id: UUID) -> None:
+    """Somebody else gets the row soon, and the frozen process finds its transaction gone."""
+    lock = text("SELECT 1 FROM users WHERE id = :id FOR UPDATE")
+    frozen = Database.connect(
+        settings(database_url=database.url("heimdex_api"), idle_in_transaction_s=0.2)
+    )
+    heir = database.as_role("heimdex_api")
+
+    def go_on() -> None:
+        with frozen.tenant(user_id, effect="test.write") as tx:
+            tx.execute(lock, {"id": user_id})
+            with heir.tenant(user_id) as other:
+                other.execute(lock, {"id": user_id})
+            tx.execute(_COUNT)
+
+    with pytest.raises(TransientError):
+        go_on()
+    frozen.close()
+    heir.close()
+
+
 def test_a_server_that_refuses_connections_is_transient(
     api_database: Database, database: TestDatabase, user_id: UUID
 ) -> None:

@@ -1,0 +1,24 @@
+"""One world for all tests of a process: starting it takes seconds, a run about one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults import runs
+from tests.faults.oracle import Bystander
+from tests.faults.world import World
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    """Postgres, the stand-ins and the zygote."""
+    with World() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def bystander(world: World) -> Bystander:
+    """A tenant whom no fault may touch."""
+    return runs.make_bystander(world)

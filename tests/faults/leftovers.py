@@ -1,0 +1,29 @@
+"""What is still to be done for a user, by kind; all zero when everything has settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+from common.domain import LANES
+from tests.faults.world import World
+
+_LEFT: Final = """
+    SELECT
+      (SELECT count(*) FROM videos WHERE user_id = :id AND deleted_at IS NULL
+       AND state NOT IN ('indexed', 'failed')) AS videos,
+      (SELECT count(*) FROM runs WHERE user_id = :id
+       AND state IN ('ready', 'running')) AS runs,
+      (SELECT count(*) FROM outbox WHERE user_id = :id
+       AND published_at IS NULL) AS outbox,
+      (SELECT count(*) FROM erasures WHERE user_id = :id
+       AND done_at IS NULL) AS erasures
+"""
+
+
+def left(world: World, user_id: UUID) -> Mapping[str, int]:
+    """Videos, runs, owed messages, erasures and waiting messages."""
+    (row,) = world.rows(_LEFT, id=user_id)
+    backlog = sum(world.pubsub.backlog(f"heimdex-{lane}-work") for lane in LANES)
+    return {**row._mapping, "backlog": backlog}

@@ -1,0 +1,294 @@
+"""The ten invariants, looked at after every run.
+
+Each gives the sentences in which the world breaks it; none are good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from common.artifacts import digest
+from common.config import Settings
+from common.domain import LANES
+from common.ledger.policy import LeasePolicy
+from common.ledger.states import RUN_TRANSITIONS, VIDEO_TRANSITIONS
+from common.messages import RunDied
+from tests.faults import content, stages
+from tests.faults.plan import Expect
+from tests.faults.wiring import ARTIFACTS, UPLOADS
+from tests.faults.world import World
+
+#: Only a hang takes as long, even on a busy machine; the rounds of recovery are the finer bound.
+TIME_BOUND_S: Final = 300.0
+_DEAD_LETTERS: Final = "heimdex-dead-letter-hold"
+_INDEX_TABLES: Final = (
+    "scenes",
+    "scene_terms",
+    "scene_tags",
+    "text_vectors",
+    "frame_vectors",
+    "text_codes",
+    "frame_codes",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bystander:
+    """Another tenant with an indexed video, whom no fault of ours may touch."""
+
+    user_id: UUID
+    video_id: UUID
+    #: Of a run without faults.
+    fingerprint: str
+    #: Of all its rows and objects.
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A run that is over."""
+
+    world: World
+    user_id: UUID
+    video_id: UUID
+    expect: Expect
+    bystander: Bystander
+    seconds: float
+    #: Why it did not come to its end, or "".
+    stuck: str = ""
+
+    def rows(self, sql: str) -> list[Any]:
+        """Rows of the tenant; the statement may use :user_id and :video_id."""
+        values = {"user_id": self.user_id, "video_id": self.video_id}
+        used = {name: value for name, value in values.items() if f":{name}" in sql}
+        return self.world.rows(sql, **used)
+
+    def count(self, sql: str) -> int:
+        """The one number that a statement gives."""
+        return int(self.rows(sql)[0][0])
+
+    def names(self, bucket: str) -> set[str]:
+        """Objects of the tenant."""
+        return {x.name for x in self.world.store.list(bucket, "") if str(self.user_id) in x.name}
+
+    def dead_letters(self) -> list[bytes]:
+        """What waits for people, taken away."""
+        letters = []
+        for _ in range(self.world.pubsub.backlog(_DEAD_LETTERS)):
+            received = self.world.bus.pull(_DEAD_LETTERS, wait_s=1.0)
+            if received is not None:
+                letters.append(received.data)
+        return letters
+
+
+def i1_one_terminal_state(ended: Ended) -> Iterator[str]:
+    """Every accepted upload ends in exactly one final state, the one it should."""
+    videos = ended.rows(
+        "SELECT id, state, error_code, deleted_at FROM videos WHERE user_id = :user_id"
+    )
+    if [video.id for video in videos] != [ended.video_id]:
+        yield f"{len(videos)} videos instead of the one that was uploaded"
+    for video in videos:
+        state = "deleted" if video.deleted_at else video.state
+        if state != ended.expect.state:
+            yield f"video is {state} ({video.error_code}), not {ended.expect.state}"
+        if state == "failed" and video.error_code != ended.expect.code:
+            yield f"video failed with {video.error_code}, not {ended.expect.code}"
+    for run in ended.rows("SELECT lane, state FROM runs WHERE user_id = :user_id"):
+        if run.state in ("ready", "running"):
+            yield f"run of lane {run.lane} is {run.state} for ever"
+
+
+def i2_one_committed_set(ended: Ended) -> Iterator[str]:
+    """An indexed video has one set of rows, equal to that of a run without faults."""
+    if ended.expect.state != "indexed":
+        if left := ended.count("SELECT count(*) FROM scenes WHERE user_id = :user_id"):
+            yield f"{left} scenes of a video that is not indexed"
+        return
+    found = content.fingerprint(ended.world, ended.user_id, ended.video_id)
+    if found != ended.bystander.fingerprint:
+        yield "rows or sidecars differ from a run without faults"
+    runs = ended.rows(
+        "SELECT lane, count(*) FROM runs WHERE user_id = :user_id AND state = 'done' GROUP BY 1"
+    )
+    if dict(map(tuple, runs)) != dict.fromkeys(LANES, 1):
+        yield f"finished runs by lane: {runs}"
+    found_versions = dict(ended.rows("SELECT stage, version FROM jobs WHERE user_id = :user_id"))
+    if found_versions != {name: ended.expect.versions.get(name, 1) for name in stages.NAMES}:
+        yield f"stages: {found_versions}"
+
+
+def i3_no_orphans(ended: Ended) -> Iterator[str]:
+    """Every object and every owed message belongs to something; checkpoints are whole."""
+    live = ended.expect.state == "indexed"
+    sidecars = {
+        f"sidecars/{ended.user_id}/{ended.video_id}/{row.id}.json"
+        for row in ended.rows("SELECT id FROM scenes WHERE user_id = :user_id")
+    }
+    for name in ended.names(ARTIFACTS):
+        # What a failed video left stays until it is deleted.
+        kept = ended.expect.state == "failed" or name.startswith("artifacts/")
+        own = f"/{ended.user_id}/{ended.video_id}/" in name and ended.expect.state != "deleted"
+        if name not in sidecars and not (kept and own):
+            yield f"orphan {name}"
+    if live and sidecars - ended.names(ARTIFACTS):
+        yield "a scene has no sidecar"
+    declared = {
+        row.object_name
+        for row in ended.rows(
+            "SELECT object_name FROM upload_objects o JOIN videos v ON v.user_id = o.user_id "
+            "AND v.id = o.video_id WHERE o.user_id = :user_id AND v.deleted_at IS NULL"
+        )
+    }
+    if orphans := ended.names(UPLOADS) - declared:
+        yield f"orphan uploads {orphans}"
+    owed = "SELECT count(*) FROM outbox WHERE user_id = :user_id AND published_at IS NULL"
+    if number := ended.count(owed):
+        yield f"{number} messages are owed for ever"
+    if live:
+        yield from _damaged(ended)
+
+
+def _damaged(ended: Ended) -> Iterator[str]:
+    for row in ended.rows(
+        "SELECT stage, artifact_key, artifact_sha256 FROM jobs WHERE user_id = :user_id"
+    ):
+        info = ended.world.store.stat(ARTIFACTS, row.artifact_key or "none")
+        if info is None:
+            yield f"artifact of {row.stage} is missing"
+            continue
+        data = ended.world.store.read(ARTIFACTS, row.artifact_key)
+        if digest(data) != row.artifact_sha256:
+            yield f"artifact of {row.stage} is damaged"
+
+
+def i4_no_foreign_rows(ended: Ended) -> Iterator[str]:
+    """The bystander's rows and index are as they were, and nobody sees the other's."""
+    other = ended.bystander
+    if content.tenant_state(ended.world, other.user_id) != other.state:
+        yield "rows or objects of another tenant changed"
+    mixed = (
+        "SELECT count(*) FROM scenes s JOIN videos v ON v.id = s.video_id "
+        "WHERE v.user_id <> s.user_id"
+    )
+    if number := ended.count(mixed):
+        yield f"{number} scenes belong to another tenant than their video"
+    database = ended.world.wiring.api_database
+    for user_id in (ended.user_id, other.user_id):
+        with database.tenant(user_id) as tx:
+            seen = tx.exec_driver_sql(
+                "SELECT count(*) FROM scenes WHERE user_id <> app_user_id()"
+            ).scalar_one()
+        if seen:
+            yield f"a tenant sees {seen} scenes of others"
+
+
+def i5_attempts_capped(ended: Ended) -> Iterator[str]:
+    """No run is claimed more often than allowed."""
+    most = LeasePolicy.of(_default_settings()).max_attempts
+    for run in ended.rows("SELECT lane, attempt FROM runs WHERE user_id = :user_id"):
+        if run.attempt > most:
+            yield f"run of lane {run.lane} was claimed {run.attempt} times"
+    repeats = "SELECT coalesce(sum(greatest(attempt - 1, 0)), 0) FROM jobs WHERE user_id = :user_id"
+    if (number := ended.count(repeats)) > ended.expect.repeats:
+        yield f"{number} stages were run again, not {ended.expect.repeats}"
+    claims = "SELECT coalesce(sum(greatest(attempt - 1, 0)), 0) FROM runs WHERE user_id = :user_id"
+    wanted = ended.expect.claims
+    if wanted is not None and (number := ended.count(claims)) != wanted:
+        yield f"{number} claims beyond the first, not {wanted}"
+
+
+def i6_messages_are_done(ended: Ended) -> Iterator[str]:
+    """No message waits, and the dead letters are exactly the dead runs."""
+    for lane in LANES:
+        if left := ended.world.pubsub.backlog(f"heimdex-{lane}-work"):
+            yield f"{left} messages of lane {lane} wait"
+    dead = {
+        row.id
+        for row in ended.rows("SELECT id FROM runs WHERE user_id = :user_id AND state = 'dead'")
+    }
+    if len(dead) != ended.expect.dead:
+        yield f"{len(dead)} dead runs, not {ended.expect.dead}"
+    named: set[UUID] = set()
+    buried: set[bytes] = set()
+    for letter in ended.dead_letters():
+        try:
+            named.add(RunDied.model_validate_json(letter).run_id)
+        except ValueError:
+            buried.add(letter)
+    if named != dead:
+        yield f"dead letters name {len(named)} runs, dead are {len(dead)}"
+    if len(buried) != ended.expect.buried:
+        yield f"{len(buried)} unreadable dead letters, not {ended.expect.buried}"
+
+
+def i7_legal_transitions(ended: Ended) -> Iterator[str]:
+    """Every change of state is one of the state machine's."""
+    tables: Mapping[str, Mapping[Any, frozenset[Any]]] = {
+        "runs": RUN_TRANSITIONS,
+        "videos": VIDEO_TRANSITIONS,
+    }
+    for row in ended.rows("SELECT * FROM audit WHERE user_id = :user_id ORDER BY n"):
+        if row.old_state != row.new_state and row.new_state not in tables[row.kind][row.old_state]:
+            yield f"{row.kind}: {row.old_state} -> {row.new_state}"
+
+
+def i8_tokens_grow(ended: Ended) -> Iterator[str]:
+    """Every claim has a token above all before it, and none ever goes back."""
+    for row in ended.rows(
+        "SELECT * FROM audit WHERE user_id = :user_id AND kind = 'runs' ORDER BY n"
+    ):
+        if row.new_token < row.old_token:
+            yield f"token {row.old_token} -> {row.new_token}"
+        if row.new_attempt > row.old_attempt and row.new_token <= row.old_token:
+            yield f"a claim kept token {row.old_token}"
+
+
+def i9_deleted_is_gone(ended: Ended) -> Iterator[str]:
+    """Of a deleted video no row that search reads, no object and no title is left."""
+    if ended.expect.state != "deleted":
+        return
+    for table in _INDEX_TABLES:
+        if number := ended.count(f"SELECT count(*) FROM {table} WHERE user_id = :user_id"):
+            yield f"{number} rows in {table}"
+    if left := ended.names(ARTIFACTS) | ended.names(UPLOADS):
+        yield f"objects {sorted(left)}"
+    titled = "SELECT count(*) FROM videos WHERE user_id = :user_id AND title <> ''"
+    if ended.count(titled):
+        yield "the title is still there"
+    if ended.count("SELECT count(*) FROM erasures WHERE user_id = :user_id AND done_at IS NULL"):
+        yield "the erasure is not done"
+
+
+def i10_in_time(ended: Ended) -> Iterator[str]:
+    """The run came to its end, and did so within the bound."""
+    if ended.stuck:
+        yield ended.stuck
+    if ended.seconds > TIME_BOUND_S:
+        yield f"took {ended.seconds:.0f} s"
+
+
+INVARIANTS: Final[Mapping[str, Callable[[Ended], Iterator[str]]]] = {
+    "I1": i1_one_terminal_state,
+    "I2": i2_one_committed_set,
+    "I3": i3_no_orphans,
+    "I4": i4_no_foreign_rows,
+    "I5": i5_attempts_capped,
+    "I6": i6_messages_are_done,
+    "I7": i7_legal_transitions,
+    "I8": i8_tokens_grow,
+    "I9": i9_deleted_is_gone,
+    "I10": i10_in_time,
+}
+
+
+def verdict(ended: Ended) -> list[str]:
+    """Every way in which the run broke an invariant, with the invariant's number."""
+    return [f"{name} {said}" for name, look in INVARIANTS.items() for said in look(ended)]
+
+
+def _default_settings() -> Settings:
+    return Settings(project="p", uploads_bucket="uploads", artifacts_bucket="artifacts")
