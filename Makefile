@@ -14,9 +14,7 @@ TORCH = torch==2.13.0
 FETCHED = $(if $(filter gpu,$(PROFILE)),gpu,cpu)
 DIR ?= $(STATE)/models
 
-# How many mutants `make fuzz` tries, which ones, and in how many processes.
-N ?= 20000
-SEED ?= 1
+# In how many processes `make fuzz` tries mutants.
 FUZZ_JOBS ?= 2
 
 BIN = $(VENV)/bin
@@ -125,7 +123,7 @@ eval: $(RUN_STAMP) ## Search quality on labelled moments: EVAL="--against … --
 	  $(if $(filter offline,$(PROFILE)),--against local/evaluation/baseline.json) $(EVAL)
 
 fuzz: $(TEST_STAMP) ## Mutants of good files through the media lane: N=20000 SEED=1
-	@$(BIN)/python -m tests.hostile.fuzz --count $(N) --seed $(SEED) --jobs $(FUZZ_JOBS)
+	@$(BIN)/python -m tests.hostile.fuzz --count $(or $(N),20000) --seed $(or $(SEED),1) --jobs $(FUZZ_JOBS)
 
 bench-decode: $(TEST_STAMP) ## One decode pass against PySceneDetect and seeking
 	$(BIN)/python -m tests.benchmarks.bench_decode $(BENCH)
