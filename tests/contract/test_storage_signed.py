@@ -19,7 +19,7 @@ import requests
 
 from common.storage import ObjectStore, SignedUpload
 from local.storage import StorageServer
-from tests.contract.storage_rig import BUCKET, connected, server
+from tests.contract.storage_rig import BUCKET, connected, server, signer
 
 MIB = 1024 * 1024
 TIMEOUT_S = 10
@@ -160,6 +160,41 @@ def test_put_of_another_size(
     answer = requests.put(upload.url, data=body, headers=upload.headers, timeout=TIMEOUT_S)
     assert code(answer) == (400, expected)
     assert stored(store) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(2, "EntityTooSmall"), (3, None), (5, None), (6, "EntityTooLarge")],
+)
+@pytest.mark.parametrize("resumable", [False, True])
+def test_both_ends_of_a_length_range(
+    running: StorageServer, size: int, expected: str | None, resumable: bool
+) -> None:
+    """One byte below and one above are refused; the least and the most are stored."""
+    headers = {"x-goog-content-length-range": "3,5"}
+    if resumable:
+        headers["x-goog-resumable"] = "start"
+    method = "POST" if resumable else "PUT"
+    with connected(running.url) as rig:
+        blob = rig.client.bucket(BUCKET).blob(f"range-{size}")
+        url = blob.generate_signed_url(
+            version="v4",
+            expiration=timedelta(minutes=1),
+            method=method,
+            headers=headers,
+            credentials=signer(),
+            api_access_endpoint=running.url,
+        )
+        body = b"" if resumable else b"x" * size
+        answer = requests.request(method, url, data=body, headers=headers, timeout=TIMEOUT_S)
+        if resumable:
+            session = answer.headers["Location"]
+            answer = requests.put(session, data=b"x" * size, timeout=TIMEOUT_S)
+        if expected is None:
+            assert answer.status_code == 200
+        else:
+            assert code(answer) == (400, expected)
+        assert blob.exists() == (expected is None)
 
 
 def test_excess_of_a_stream_is_never_stored(store: ObjectStore, tmp_path: Path) -> None:
