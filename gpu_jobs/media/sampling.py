@@ -63,6 +63,10 @@ class Shelf:
         """A new take begins; what is on the shelf must have been taken."""
         self._start_ms = self._due_ms = start_ms
 
+    def hold(self, time_ms: int, frame: Any) -> None:
+        """The first picture of all: scenes of sound before it show it too."""
+        self._held = measure(time_ms, frame)
+
     def offer(self, time_ms: int, frame: Any) -> None:
         """Consider a frame of the open take."""
         if time_ms < self._due_ms:
@@ -78,7 +82,8 @@ class Shelf:
         """Remove the candidates of a finished scene and choose among them.
 
         A scene in which no frame begins shows the last picture before it (a still in a video of
-        very few frames per second); that one is returned with the scene's start as its time.
+        very few frames per second), or the first of all when sound came before it; that one is
+        returned with the scene's start as its time.
         """
         inside = [c for c in self._slots.values() if start_ms <= c.time_ms < end_ms]
         self._slots = {k: c for k, c in self._slots.items() if c.time_ms >= end_ms}

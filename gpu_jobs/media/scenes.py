@@ -40,6 +40,8 @@ class SceneBuilder:
 
     def add(self, time: Fraction, frame: Any) -> None:
         """Take the next frame; `time` in seconds, ≥ 0, later than the one before."""
+        if self._size is None:
+            self._shelf.hold(milliseconds(time), frame)
         self._waiting.append((milliseconds(time), frame))
         for cut in self._detector.process(time, self._thumbnail(frame)):
             self._release(before_ms=milliseconds(cut))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
 from typing import Final
 
 from tests.hostile import boxes, ebml
-from tests.hostile.case import ACCEPTED, Case, Place
+from tests.hostile.case import ACCEPTED, LIMITS, Case, Place
 from tests.hostile.clips import clip
 
 _REFERENCE: Final = "external_reference"
@@ -155,6 +156,7 @@ CASES: Final = (
         suffix="mkv",
         # FFmpeg searches all of it for the next cluster: five seconds a reading.
         deep=True,
+        limits=dataclasses.replace(LIMITS, wall_budget_s=300.0),
     ),
     Case(
         number=35,

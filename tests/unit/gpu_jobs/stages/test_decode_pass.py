@@ -401,3 +401,13 @@ def outcome(path: Path) -> str:
     except InputError as error:
         return error.code
     return ""
+
+
+def test_sound_before_the_first_picture_has_scenes_with_a_picture(tmp_path: Path) -> None:
+    """Where nothing is shown yet, a scene has the first picture that will be."""
+    path = tmp_path / "late.mkv"
+    times = tuple(range(40_000, 41_000, 50))
+    write_clip(path, shots_ms=(41_000,), times_ms=times, audio_ms=41_000, audio_codec="libopus")
+    result = decode(path)
+    assert_sound(result)
+    assert len(result.scene_detect.scenes) >= 3
