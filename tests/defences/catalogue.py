@@ -128,7 +128,7 @@ DEFENCES: Final = (
         "common/ledger/uploads.py",
         "WHERE user_id = :user_id AND id = :video_id AND state <> 'failed'",
         "WHERE user_id = :user_id AND id = :video_id",
-        _UPLOADS + "test_a_failed_video_stays_failed",
+        _UPLOADS + "test_an_upload_that_expired_is_not_revived",
     ),
     _defence(
         "an object has the size that was declared",

@@ -33,6 +33,8 @@ _TIMES: Final = {
     "HEIMDEX_RETRY_BACKOFF_S": "0.5",
     "HEIMDEX_RING_AGAIN_AFTER_S": "15",
 }
+#: A process has this long to end by itself.
+_END_S: Final = 30.0
 _FUNCTIONS: Final = {"upload_finalized": "cloudevent", "start_jobs": "http"}
 
 
@@ -103,7 +105,11 @@ def process(
     try:
         yield running
     finally:
-        running.communicate(timeout=60)
+        try:
+            running.communicate(timeout=_END_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.communicate()
 
 
 @contextmanager

@@ -117,6 +117,19 @@ def test_a_failed_video_stays_failed(
     assert _counts(database) == (0, 0)
 
 
+def test_an_upload_that_expired_is_not_revived(
+    database: TestDatabase, uploads: Uploads, user_id: UUID
+) -> None:
+    """People were told that it failed: an object that arrives after all starts nothing."""
+    upload = declare(database, user_id)
+    database.owner_rows("UPDATE upload_objects SET expires_at = now() - interval '61 s'")
+    assert uploads.expire(user_id, upload.video_id)
+    arrival = uploads.finalize(user_id, upload.video_id, upload.stored_video())
+    assert arrival.outcome == "accepted"
+    assert video_row(database, upload.video_id).state == "failed"
+    assert _counts(database) == (0, 0)
+
+
 def test_an_undeclared_object_is_unknown(
     database: TestDatabase, uploads: Uploads, user_id: UUID
 ) -> None:
