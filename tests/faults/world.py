@@ -165,6 +165,9 @@ class World:
                 process.kill()
         while any(process.is_running() and not _is_dead(process) for process in family):
             time.sleep(0.002)
+        # Whether its process is still known to the system, as a zombie, is not to matter.
+        for lock in (server.pgdata / "postmaster.pid", Path(f"{self.postgres._socket}.lock")):
+            lock.unlink(missing_ok=True)
 
     def start_postgres(self) -> None:
         """Start it again if it does not run; it recovers by itself."""
