@@ -112,7 +112,7 @@ class Sweeper:
         self._each(report, "uploads", self._sweep.open_uploads(again_s), self._look_for_upload)
         self._each(report, "erased", self._sweep.open_erasures(), self._eraser.erase)
         self._each(report, "exports", self._sweep.due_exports(again_s), self._ring_export)
-        self._each(report, "expired", self._sweep.expired_exports(), self._expire_export)
+        self._each(report, "archives", self._sweep.expired_exports(), self._expire_export)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
         report.done["forgotten"] += self._sweep.forget_letters(_KEEP_LONG_S)
         report.done["forgotten"] += self._sweep.forget_exports(_KEEP_LONG_S)
