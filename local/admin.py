@@ -31,8 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Error: no local cloud is running; start one with: make up", file=sys.stderr)
         return 1
     command = [sys.executable, "-m", "gpu_jobs.admin", *options.command]
-    environment = json.loads(_file(directory).read_text())
+    environment = operator_environment(directory)
     return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
+
+
+def operator_environment(directory: Path) -> dict[str, str]:
+    """What an operator's process needs to be told, of the cloud on the directory."""
+    environment: dict[str, str] = json.loads(_file(directory).read_text())
+    return environment
 
 
 def _file(directory: Path) -> Path:

@@ -143,6 +143,18 @@ class Client:
         """Delete the video."""
         self._call("DELETE", f"/videos/{video_id}")
 
+    def request_export(self) -> str:
+        """Ask for an archive of everything; returns the export's id."""
+        return str(self._call("POST", "/exports", json={})["id"])
+
+    def export(self, export_id: str) -> dict[str, Any]:
+        """How far an export is; once it is ready, with a URL."""
+        return self._call("GET", f"/exports/{export_id}")
+
+    def delete_account(self) -> None:
+        """Delete the account and everything in it."""
+        self._call("DELETE", "/me", params={"confirm": "delete-everything"})
+
     def _all(self, path: str, items: str) -> list[dict[str, Any]]:
         """The items of every page of a list."""
         found: list[dict[str, Any]] = []

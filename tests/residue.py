@@ -27,7 +27,7 @@ def residue(
     needles = [form for trace in traces for form in _forms(trace)]
     found: dict[str, int] = {}
     tables = database.owner_rows(
-        "SELECT c.table_name, array_agg(CAST(c.column_name AS text)) FROM "
+        "SELECT c.table_name, array_agg(CAST(c.column_name AS text)) AS columns FROM "
         "information_schema.columns c JOIN information_schema.tables t "
         "USING (table_schema, table_name) "
         # Audit events stay, as they say that something was deleted.
@@ -37,7 +37,7 @@ def residue(
     )
     assert len(tables) > 20, "the scanner does not see the schema"
     for row in tables:
-        table, columns = str(row[0]), list(row[1])
+        table, columns = str(row.table_name), list(row.columns)
         counts = ", ".join(
             "count(*) FILTER (WHERE EXISTS (SELECT FROM unnest(CAST(:needles AS text[])) n "
             f'WHERE position(n IN CAST("{column}" AS text)) > 0))'

@@ -234,6 +234,7 @@ def test_the_scanner_sees_every_table(database: TestDatabase) -> None:
         """
         SELECT c.relname FROM pg_class c
         WHERE c.relnamespace = 'public'\\:\\:regnamespace AND c.relkind IN ('r', 'p')
+          AND c.relrowsecurity
           AND NOT (has_table_privilege('heimdex_auditor', c.oid, 'SELECT') AND EXISTS (
               SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'audit'))
         """

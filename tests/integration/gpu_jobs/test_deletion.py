@@ -175,6 +175,9 @@ class Deleter:
         self.sweep()
 
 
+@pytest.mark.parametrize(
+    "moments", [("after",), pytest.param(("before", "after"), marks=pytest.mark.deep)], ids=str
+)
 def test_a_video_can_be_deleted_at_every_step_of_its_processing(
     rig: Rig,
     database: TestDatabase,
@@ -182,16 +185,17 @@ def test_a_video_can_be_deleted_at_every_step_of_its_processing(
     new_upload: NewUpload,
     sweep: Callable[[], Report],
     monkeypatch: pytest.MonkeyPatch,
+    moments: tuple[str, ...],
 ) -> None:
     """Before and after every durable effect of both lanes: nothing is left, nobody breaks."""
-    points: list[str] = []
-    monkeypatch.setattr(effects, "_point", points.append)
+    reached: list[str] = []
+    monkeypatch.setattr(effects, "_point", reached.append)
     new_upload()
-    points.clear()
+    reached.clear()
     rig.work()
     monkeypatch.setattr(effects, "_point", lambda point: None)
     counted: Counter[str] = Counter()
-    for point in points:
+    for point in (each for each in reached if each.startswith(moments)):
         counted[point] += 1
         upload = new_upload()
         deleter = Deleter(
@@ -206,10 +210,30 @@ def test_a_video_can_be_deleted_at_every_step_of_its_processing(
         _let_time_pass(database)
         assert sweep().done["erased"] == 1, (point, deleter.nth)
         assert residue(database, rig.store, traces) == {}, (point, deleter.nth)
-    assert len(points) > 40
+    assert counted.total() > 20
     for stage in ("stage.start", "artifact.write", "export.write", "stage.finish", "run.complete"):
         assert f"after:{stage}" in counted
     assert all(receipt.finished_at for receipt in _receipts(database))
+
+
+def test_a_video_whose_time_is_over_is_deleted_alike(
+    rig: Rig,
+    database: TestDatabase,
+    ingest_database: Database,
+    new_upload: NewUpload,
+    sweep: Callable[[], Report],
+) -> None:
+    """Without a person asking: by the role of the sweep, and the receipt says who wanted it."""
+    upload = new_upload()
+    rig.work()
+    traces = _traces(database, upload)
+    with ingest_database.tenant(upload.user_id, effect="video.expire") as tx:
+        erase_video(tx, upload.user_id, upload.video_id, by="retention")
+    _let_time_pass(database)
+    assert sweep().done["erased"] == 1
+    assert residue(database, rig.store, traces) == {}
+    (receipt,) = _receipts(database)
+    assert (receipt.requested_by, receipt.removed["scenes"]) == ("retention", 1)
 
 
 def test_a_deleted_account_leaves_nothing_but_a_receipt(

@@ -237,9 +237,17 @@ GRANT SELECT, UPDATE ON exports TO heimdex_ingest;
 GRANT SELECT (user_id, id, state, lease_until, rung_at, object_name, created_at, expires_at), DELETE
     ON exports TO heimdex_ledger;
 
+-- Whoever leaves is marked.
+GRANT UPDATE (email, deleted_at) ON users TO heimdex_api;
 -- When nothing can be written any more, what stood for the deleted goes too.
 GRANT UPDATE (deleted_at) ON users TO heimdex_api;
 GRANT DELETE ON users, videos, outbox, erasures TO heimdex_ingest;
+-- Videos are deleted without a person asking, too, when their time is over.
+GRANT INSERT ON erasures, erasure_receipts TO heimdex_ingest;
+GRANT SELECT (user_id, id, video_id), DELETE ON scenes TO heimdex_ingest;
+GRANT SELECT (user_id, scene_id) ON scene_terms, scene_tags, text_vectors, frame_vectors,
+    text_codes, frame_codes, scene_people TO heimdex_ingest;
+GRANT SELECT (user_id, response), UPDATE (response) ON idempotency_keys TO heimdex_ingest;
 
 CREATE FUNCTION ledger_due_exports(ring_again_s double precision, max_rows integer)
 RETURNS TABLE (user_id uuid, id uuid)
