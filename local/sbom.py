@@ -161,7 +161,8 @@ def _models() -> Iterator[dict[str, Any]]:
 def _licence(name: str) -> str:
     """As the installed package states it, or "" for one that is not installed here."""
     try:
-        found = metadata.metadata(name)
+        # Half typed: what it reads is an email's headers.
+        found: Any = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return ""
     if expression := found.get("License-Expression"):

@@ -52,10 +52,15 @@ class SteppedDatabase(Database):
     """A pool whose transactions begin at a point, and mark that they hold locks."""
 
     @contextmanager
-    def tenant(self, user_id: UUID, *, effect: str | None = None) -> Iterator[Connection]:
+    def tenant(
+        self, user_id: UUID, *, effect: str | None = None, waits_for_disk: bool = True
+    ) -> Iterator[Connection]:
         """As `Database.tenant`."""
         stop_at(f"begin:{effect or 'read'}")
-        with in_transaction(), super().tenant(user_id, effect=effect) as tx:
+        with (
+            in_transaction(),
+            super().tenant(user_id, effect=effect, waits_for_disk=waits_for_disk) as tx,
+        ):
             yield tx
 
     @contextmanager

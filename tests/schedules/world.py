@@ -22,7 +22,7 @@ from common.ledger.policy import LeasePolicy
 from common.ledger.stages import Stages
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
-from common.videos import catalog
+from common.videos.erasing import erase_video
 from common.videos.records import DeclaredObject
 from common.videos.uploads import announce, subtitle_name, video_name
 from functions.start_jobs.doorbell import Doorbell
@@ -206,7 +206,13 @@ class World:
         objects = [_declared(upload, ordinal, name) for ordinal, name in enumerate(names)]
         with self.pools.api.tenant(upload.user_id, effect="upload.announce") as tx:
             announce(
-                tx, upload.user_id, upload.video_id, title="v", objects=objects, expires_in_s=600
+                tx,
+                upload.user_id,
+                upload.video_id,
+                title="v",
+                objects=objects,
+                expires_in_s=600,
+                reserved_ms=0,
             )
         upload.missing = names
         self.random.shuffle(upload.missing)
@@ -223,7 +229,7 @@ class World:
     def erase(self, upload: Upload) -> None:
         """Delete a video, as the API does."""
         with self.pools.api.tenant(upload.user_id, effect="video.erase") as tx:
-            catalog.erase(tx, upload.user_id, upload.video_id)
+            erase_video(tx, upload.user_id, upload.video_id)
 
     def is_erased(self, upload: Upload) -> bool:
         """Whether that happened."""

@@ -78,7 +78,15 @@ class Uploader:
             if self._is_declared(user_id, video_id):
                 return True
             with self._db.tenant(user_id, effect="upload.announce") as tx:
-                announce(tx, user_id, video_id, title="v", objects=[declared], expires_in_s=3_600)
+                announce(
+                    tx,
+                    user_id,
+                    video_id,
+                    title="v",
+                    objects=[declared],
+                    expires_in_s=3_600,
+                    reserved_ms=0,
+                )
         except TransientError:
             # Perhaps it was committed all the same.
             return False
