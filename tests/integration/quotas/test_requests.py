@@ -11,7 +11,6 @@ from flask.testing import FlaskClient
 from sqlalchemy import Connection
 
 from common.database import Database
-from common.web import dispatch
 from common.web.app import create_app
 from common.web.models import ResponseModel
 from common.web.routes import Principal, RouteTable
