@@ -131,4 +131,5 @@ def _wait_s(tx: Connection, values: Mapping[str, object]) -> int | None:
     row = tx.execute(_WAIT, values).one()
     if row.hopeless:
         return None
-    return max(1, math.ceil(row.wait / timedelta(seconds=1)))
+    wait: timedelta = row.wait
+    return max(1, math.ceil(wait / timedelta(seconds=1)))
