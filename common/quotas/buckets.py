@@ -131,5 +131,5 @@ def _wait_s(tx: Connection, values: Mapping[str, object]) -> int | None:
     row = tx.execute(_WAIT, values).one()
     if row.hopeless:
         return None
-    wait_s: float = row.wait / timedelta(seconds=1)
-    return max(1, math.ceil(wait_s))
+    wait: timedelta = row.wait
+    return max(1, math.ceil(wait / timedelta(seconds=1)))

@@ -10,6 +10,7 @@ import sqlalchemy
 from flask.testing import FlaskClient
 from sqlalchemy import Connection
 
+from common import log
 from common.database import Database
 from common.web.app import create_app
 from common.web.models import ResponseModel
@@ -122,7 +123,7 @@ def test_only_searches_go_on_without_the_quota_store(
 ) -> None:
     """A search fails open, and says so in the log; whatever makes something fails closed."""
     logged: list[str] = []
-    monkeypatch.setattr("common.web.dispatch.log.event", lambda action, **_: logged.append(action))
+    monkeypatch.setattr(log, "event", lambda action, **_: logged.append(action))
     database.owner_rows(change)
     assert client.get("/v1/find").status_code == 200
     assert "quota.unchecked" in logged

@@ -151,3 +151,19 @@ def test_a_user_who_deletes_first_is_not_swept(
     )
     assert cloud.sweeper.sweep().done["expired"] == 0
     assert database.owner_rows("SELECT 1 FROM erasures") == []
+
+
+def test_a_bucket_that_is_full_again_is_forgotten(
+    cloud: Any, database: TestDatabase, owner_id: UUID
+) -> None:
+    """Its row says nothing any more; one that still fills stays."""
+    for bucket, full_at in (("uploads", "now() - interval '25 hours'"), ("exports", "now()")):
+        database.owner_rows(
+            f"INSERT INTO quota_buckets (user_id, bucket, full_at) VALUES (:id, :b, {full_at})",
+            id=owner_id,
+            b=bucket,
+        )
+    assert cloud.sweeper.sweep().done["forgotten"] == 1
+    assert [row.bucket for row in database.owner_rows("SELECT bucket FROM quota_buckets")] == [
+        "exports"
+    ]

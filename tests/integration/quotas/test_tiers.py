@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from common import log
 from common.quotas import tiers
 from local.cloud import _DATABASE, LOCAL_TIER, _give_tier
 from local.postgres import Postgres
@@ -20,7 +21,7 @@ def test_the_operators_command(
     environment = {"PROJECT": "p", "UPLOADS_BUCKET": "uploads", "ARTIFACTS_BUCKET": "artifacts"}
     for name, value in (environment | {"DATABASE_URL": database.url()}).items():
         monkeypatch.setenv(f"HEIMDEX_{name}", value)
-    monkeypatch.setattr("common.quotas.tiers.log.configure", lambda *_: None)
+    monkeypatch.setattr(log, "configure", lambda *_: None)
     assert tiers.main([str(user_id), "free"]) == 0
     assert database.owner_rows("SELECT tier FROM users")[0].tier == "free"
     assert tiers.main([str(user_id), "free"]) == 1
