@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 from uuid import UUID
 
+from pydantic import BaseModel
 from sqlalchemy import text
 
 from common.database import Database
 from common.errors import ContractError
-from common.messages import Message, RunDied, RunReady, decode
+from common.messages import RunDied, RunReady, decode
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=BaseModel)
 Reason = Literal["run_died", "message_invalid", "delivery_failed"]
 
 #: Our own messages have some hundred bytes; what is longer is none of them.
@@ -44,6 +45,13 @@ _RECORD = text(f"""
     WHERE EXISTS (SELECT FROM runs WHERE user_id = :user_id AND id = :run_id)
     ON CONFLICT DO NOTHING
 """)
+
+
+class _Named(BaseModel):
+    """What messages about runs say in every version."""
+
+    user_id: UUID
+    run_id: UUID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +90,9 @@ def read_letter(message_id: str, data: bytes, attributes: dict[str, str]) -> Dea
     elif (ready := _decoded(RunReady, data)) is not None:
         error_code = "dependency_unavailable"
         user_id, run_id = ready.user_id, ready.run_id
+    elif (named := _decoded(_Named, data)) is not None:
+        # Of another version: not to be acted on, but it is that run's and goes with it.
+        user_id, run_id = named.user_id, named.run_id
     return DeadLetter(
         id=message_id,
         reason=reason,

@@ -20,7 +20,8 @@ from common.bus import Bus
 from common.config import Settings, load
 from common.database import Database
 from common.errors import ConfigError, HeimdexError, NotFoundError, TransientError
-from common.ledger.inspection import Filter, Inspection
+from common.ledger.facts import Filter
+from common.ledger.inspection import Inspection
 from common.ledger.outbox import Outbox
 from common.ledger.replay import Replays
 from common.ledger.rescue import Order, Rescues
@@ -106,11 +107,14 @@ def _list(services: Services, options: argparse.Namespace) -> Result:
 
 def _explain(services: Services, options: argparse.Namespace) -> Result:
     inspection = Inspection(services.db)
-    owner = _owner(inspection, options.video)
-    explanation = inspection.explain(owner, options.video)
-    if explanation is None:
+    owner = inspection.owner(options.video)
+    explanation = inspection.explain(owner, options.video) if owner is not None else None
+    if explanation is not None:
+        return present.explanation(explanation)
+    receipt = inspection.receipt(options.video)
+    if receipt is None:
         raise NotFoundError(f"video {options.video}")
-    return present.explanation(explanation)
+    return present.receipt(options.video, receipt)
 
 
 def _rerun(services: Services, options: argparse.Namespace) -> Result:

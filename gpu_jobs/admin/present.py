@@ -11,9 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from common.errors import CODES, HeimdexError
-from common.ledger.inspection import (
+from common.ledger.facts import (
     Explanation,
     LetterLine,
+    ReceiptFacts,
     RunFacts,
     RunLine,
     VideoLine,
@@ -77,6 +78,14 @@ def explanation(found: Explanation) -> Result:
     codes = sorted(set(_codes(found)))
     value = asdict(found) | {"codes": {code: _texts(code) for code in codes}}
     return Result(value=value, lines=list(_explained(found, codes)))
+
+
+def receipt(subject: UUID, found: ReceiptFacts) -> Result:
+    """All that is known of what was erased."""
+    facts = _facts(asdict(found), skip=("id", "removed"))
+    removed = _facts(found.removed)
+    lines = [f"{subject} was erased: {facts}", f"receipt {found.id}: {removed}"]
+    return Result(value={"id": subject, "erased": asdict(found)}, lines=lines)
 
 
 def rescue(video_id: UUID, done: Rescue, *, rung: bool) -> Result:

@@ -153,6 +153,17 @@ def test_what_pub_sub_gave_up_is_on_record(
     assert (letter.delivery_attempts, letter.run_id) == (5, run_id)
 
 
+def test_a_message_of_another_version_is_its_runs(
+    post: Post, database: TestDatabase, user_id: UUID
+) -> None:
+    """It cannot be acted on, but it names a run: what it says goes when that goes."""
+    run_id = insert_run(database, user_id)
+    data = {"version": 2, "user_id": str(user_id), "run_id": str(run_id), "lane": "tpu"}
+    assert post.push("1", json.dumps(data).encode()) == 204
+    (letter,) = post.letters()
+    assert (letter.run_id, letter.error_code) == (run_id, "message_invalid")
+
+
 def test_the_same_letter_again_changes_nothing(
     post: Post, database: TestDatabase, user_id: UUID
 ) -> None:

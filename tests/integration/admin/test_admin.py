@@ -13,10 +13,12 @@ import sqlalchemy
 from sqlalchemy import text
 
 from common.bus import Bus
+from common.database import Database
 from common.errors import CODES, TransientError
 from common.ledger.outbox import Outbox
 from common.messages import RunReady, decode
 from common.storage import ObjectStore
+from common.videos.erasing import erase_video
 from gpu_jobs.admin.command import main
 from tests.conftest import TestDatabase
 from tests.fakes import FileStore
@@ -123,6 +125,20 @@ def test_a_video_is_explained(
     shown = admin("explain", video_id).out
     for part in ("MemoryError", CODES["stage_failed"].en, letter, "owed", "attempt=5"):
         assert part in shown
+
+
+def test_of_what_was_erased_the_receipt_is_shown(
+    admin: Admin, database: TestDatabase, api_database: Database, user_id: UUID, dead_run: UUID
+) -> None:
+    """By the id that somebody still has: when, by whom, and how much went."""
+    video_id = UUID(_video_of(database, dead_run))
+    with api_database.tenant(user_id, effect="video.erase") as tx:
+        erase_video(tx, user_id, video_id)
+    assert admin("explain", str(video_id), "--json").json["video"]["deleted_at"] is not None
+    database.owner_rows("DELETE FROM videos")
+    shown = admin("explain", str(video_id))
+    assert shown.status == 0
+    assert "was erased: subject=video requested_by=user" in shown.out
 
 
 def test_a_video_is_rerun_and_rung_for(
