@@ -40,6 +40,8 @@ ROLE_OF: Final[Mapping[str, str]] = {
 CONTENT: Final = "a video ".ljust(100, ".")
 #: Time that passes between two sweeps; beyond every lease, pause and settling time.
 _ROUND_S: Final = 200.0
+#: An event that a function takes is delivered long before; else the sweep finds the object first.
+_DELIVERY_S: Final = 30.0
 #: A run that needs more rounds of recovery than this is stuck.
 MAX_ROUNDS: Final = 14
 _TRIES: Final = 8
@@ -162,7 +164,7 @@ class Story:
             Stuck: there is still something after `MAX_ROUNDS`.
         """
         for _ in range(MAX_ROUNDS):
-            self.world.storage.wait_delivered(5)
+            self.world.storage.wait_delivered(_DELIVERY_S)
             self.work()
             if self._is_settled():
                 break
