@@ -22,7 +22,6 @@ from tests.schedules.world import Pools, World, pools
 _ALONE = os.environ.get("HEIMDEX_SEED")
 _FEW = range(int(_ALONE), int(_ALONE) + 1) if _ALONE else range(50)
 _MANY = range(50, 1_000)
-_CHUNK = 25
 
 
 @pytest.fixture
@@ -54,11 +53,11 @@ def play(prepared: Pools, directory: Path, seed: int) -> Schedule:
     return schedule
 
 
-def _chunks(seeds: range) -> list[range]:
-    return [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
+def _chunks(seeds: range, size: int) -> list[range]:
+    return [seeds[i : i + size] for i in range(0, len(seeds), size)]
 
 
-@pytest.mark.parametrize("seeds", _chunks(_FEW), ids=str)
+@pytest.mark.parametrize("seeds", _chunks(_FEW, 10), ids=str)
 def test_every_schedule_ends_well(prepared: Pools, tmp_path: Path, seeds: range) -> None:
     """After faults, deaths, zombies, deletions and lost messages, the invariants hold."""
     for seed in seeds:
@@ -67,7 +66,7 @@ def test_every_schedule_ends_well(prepared: Pools, tmp_path: Path, seeds: range)
 
 @pytest.mark.deep
 @pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("seeds", _chunks(_MANY), ids=str)
+@pytest.mark.parametrize("seeds", _chunks(_MANY, 25), ids=str)
 def test_many_schedules_end_well(prepared: Pools, tmp_path: Path, seeds: range) -> None:
     """The same, for as many seeds as a night has room for."""
     for seed in seeds:

@@ -89,10 +89,11 @@ class Soak:
             AssertionError: the history in the ledger is not legal.
         """
         with surroundings(self._directory) as around:
+            users = _users(around.database)
             started_at = time.monotonic()
             with ExitStack() as stack:
                 self._start_fleet(stack, around)
-                self._start(stack, lambda: self._upload(around))
+                self._start(stack, lambda: self._upload(around, users))
                 self._start(stack, lambda: self._crash(around.database.postgres))
                 self._watch(around.database, started_at)
             return self._judge(around.database, time.monotonic() - started_at)
@@ -134,8 +135,7 @@ class Soak:
             postgres.crash()
             self._restarts += 1
 
-    def _upload(self, around: Surroundings) -> None:
-        users = _users(around.database)
+    def _upload(self, around: Surroundings, users: list[UUID]) -> None:
         db = around.database.as_role("heimdex_api")
         uploader = Uploader(db, around.storage_url, users, self._over)
         while self._stored < self._plan.uploads and not self._over.is_set():
