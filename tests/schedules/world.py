@@ -167,7 +167,9 @@ class World:
             arrivals=arrivals,
             outbox=outbox,
             buckets=Buckets(store=self.store, uploads="uploads", artifacts="artifacts"),
-            timing=Timing(ring_again_after_s=RING_AGAIN_S, lease_s=POLICY.lease_s),
+            timing=Timing(
+                ring_again_after_s=RING_AGAIN_S, lease_s=POLICY.lease_s, grace_s=UPLOAD_GRACE_S
+            ),
         )
         self.users = [self.new_id() for _ in range(2)]
         for user in self.users:
@@ -232,9 +234,9 @@ class World:
             erase_video(tx, upload.user_id, upload.video_id)
 
     def is_erased(self, upload: Upload) -> bool:
-        """Whether that happened."""
-        sql = "SELECT deleted_at IS NOT NULL FROM videos WHERE id = :id"
-        return bool(self.owner(sql, id=upload.video_id)[0][0])
+        """Whether that happened; in the end not even the row is left."""
+        sql = "SELECT deleted_at FROM videos WHERE id = :id"
+        return all(row.deleted_at is not None for row in self.owner(sql, id=upload.video_id))
 
     # --- workers --------------------------------------------------------------------------------
 
