@@ -5,16 +5,18 @@
 
 Progress goes to standard error, then a histogram; the last line of standard output is JSON.
 Mutants that crashed, took too long or ended in an unknown way are kept with how to replay them.
-Mutant n of a seed is always the same file.
+Mutant n of a seed is always the same file. Stopped by Ctrl-C (or SIGTERM), it tells what it has.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -97,17 +99,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> Tally:
-    """The mutants of one process."""
+    """The mutants of one process, or as many as there were until it was asked to stop."""
     tally, started_at = Tally(), time.monotonic()
-    told_at = started_at
+    stopped, told_at = _asked_to_stop(), started_at
     with tempfile.TemporaryDirectory(prefix="heimdex-fuzz-") as folder:
         for number in range(options.first, options.first + options.count):
+            if stopped.is_set():
+                break
             _one(options, number, Path(folder), tally)
             tally.seconds = time.monotonic() - started_at
             if time.monotonic() - told_at >= _PROGRESS_EVERY_S:
                 told_at = time.monotonic()
                 _tell(tally, options.count)
     return tally
+
+
+def _asked_to_stop() -> threading.Event:
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    return asked
 
 
 def _one(options: argparse.Namespace, number: int, folder: Path, tally: Tally) -> None:
@@ -207,6 +218,8 @@ def _slices(options: argparse.Namespace) -> Tally:
             command += [f"--seed={options.seed}", f"--first={first}", f"--count={count}"]
             command += [f"--keep={options.keep}", *(["--unchanged"] if options.unchanged else [])]
             started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    # The terminal tells the jobs too; they end and report.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     tally = Tally()
     for process in started:
         said, _ = process.communicate()

@@ -77,7 +77,8 @@ def fork(question: BinaryIO, answer_fd: int, progress_fd: int, scratch: str) -> 
 def _become(question: BinaryIO, stderr_fd: int, kept: set[int], scratch: str) -> None:
     """As `subprocess.Popen` would have it: descriptors, session, environment, folder."""
     os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     os.dup2(question.fileno(), 0)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(stderr_fd, 2)

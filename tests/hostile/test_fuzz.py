@@ -63,6 +63,20 @@ def test_4000_mutants_end_in_known_ways(tmp_path: Path) -> None:
     _check(tmp_path, 4000, found)
 
 
+def test_a_run_that_is_stopped_tells_what_it_has(tmp_path: Path) -> None:
+    """Hours of mutants are not lost to Ctrl-C."""
+    command = [sys.executable, "-m", "tests.hostile.fuzz", "--count=1000000", f"--keep={tmp_path}"]
+    with subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert "mutants" in process.stderr.readline()
+        process.terminate()
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert 0 < json.loads(said.splitlines()[-1])["mutants"] < 1_000_000
+
+
 @pytest.mark.parametrize("name", ["h264.mp4", "cues.srt"])
 def test_a_mutant_is_always_the_same(name: str) -> None:
     """Seed and number make the file, so a failing one can be made again."""
