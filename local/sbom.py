@@ -161,7 +161,7 @@ def _models() -> Iterator[dict[str, Any]]:
 def _licence(name: str) -> str:
     """As the installed package states it, or "" for one that is not installed here."""
     try:
-        found = metadata.metadata(name)
+        found: Any = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return ""
     if expression := found.get("License-Expression"):

@@ -150,7 +150,12 @@ def _claims(**changes: Any) -> Callable[[Forge], str]:
 
 def _in(seconds: float, name: str) -> Callable[[Forge], str]:
     """A time that far from now, as the test runs."""
-    return lambda forge: forge.token(**{name: int(time.time() + seconds)})
+
+    def make(forge: Forge) -> str:
+        changes: dict[str, Any] = {name: int(time.time() + seconds)}
+        return forge.token(**changes)
+
+    return make
 
 
 def _header(**changes: Any) -> Callable[[Forge], str]:
