@@ -161,7 +161,6 @@ def _models() -> Iterator[dict[str, Any]]:
 def _licence(name: str) -> str:
     """As the installed package states it, or "" for one that is not installed here."""
     try:
-        # Half typed: what it reads is an email's headers.
         found: Any = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return ""

@@ -152,8 +152,8 @@ def _in(seconds: float, name: str) -> Callable[[Forge], str]:
     """A time that far from now, as the test runs."""
 
     def make(forge: Forge) -> str:
-        claim: dict[str, Any] = {name: int(time.time() + seconds)}
-        return forge.token(**claim)
+        changes: dict[str, Any] = {name: int(time.time() + seconds)}
+        return forge.token(**changes)
 
     return make
 

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import flask
-from flask.testing import FlaskClient
 
 from common.domain import SceneRow
 from common.encoders import QueryEncoders
@@ -85,7 +84,9 @@ class World:
         self._worker = database.as_role("heimdex_worker")
         self._api = database.as_role("heimdex_api")
         self._models = models
-        self._http = {"api": self._serve_api(), "search": self._serve_search()}
+        #: The functions by name.
+        self.apps = {"api": self._serve_api(), "search": self._serve_search()}
+        self._http = {name: app.test_client() for name, app in self.apps.items()}
         #: Whose an id is; of all tenants there ever were.
         self._owner: dict[str, UUID] = {}
         self.operations = 0
@@ -184,16 +185,16 @@ class World:
         )
         return tuple(scene_row(self._models, n, spec) for n, spec in enumerate(specs))
 
-    def _serve_api(self) -> FlaskClient:
+    def _serve_api(self) -> flask.Flask:
         given = settings(max_upload_bytes=1_000_000)
         return self._serve("api", api_routes, Api(settings=given, signer=make_signer()))
 
-    def _serve_search(self) -> FlaskClient:
+    def _serve_search(self) -> flask.Flask:
         finder = Finder(self._api, Encoders(self._models), index_version=VERSION)
         return self._serve("search", search_routes, SearchServices(finder=finder))
 
-    def _serve(self, name: str, routes: Any, services: Any) -> FlaskClient:
-        app: flask.Flask = create_app(
+    def _serve(self, name: str, routes: Any, services: Any) -> flask.Flask:
+        return create_app(
             name,
             routes,
             services,
@@ -201,4 +202,3 @@ class World:
             authenticate=authenticate,
             database=self._api,
         )
-        return app.test_client()
