@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -92,8 +93,13 @@ def _noticed(tree: Path, defence: Defence) -> str:
             (tree / path).write_text(content)
     if code not in (_PASSED, _FAILED):
         raise RuntimeError(f"{defence.name}: pytest ended with {code}\n{report}")
-    failed = [line for line in report.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].partition(" ")[2].partition("::")[2] if code == _FAILED else ""
+    return _first_failure(report) if code == _FAILED else ""
+
+
+def _first_failure(report: str) -> str:
+    """The name of the first test of pytest's summary; log lines may begin with ERROR too."""
+    failed = re.search(r"^(?:FAILED|ERROR) \S+\.py(?:::(\S+))?", report, re.MULTILINE)
+    return (failed and failed[1]) or "a test"
 
 
 def _pytest(tree: Path, tests: Sequence[str]) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TestDatabase
-from tests.defences.__main__ import ROOT, main
+from tests.defences.__main__ import ROOT, _first_failure, main
 from tests.defences.catalogue import DEFENCES
 from tests.defences.defence import Defence, Edit, StaleEditError
 from tests.defences.policies import defences, policies
@@ -45,6 +45,14 @@ def test_a_text_that_is_not_there_once_is_refused(tmp_path: Path) -> None:
     for old in ("two", "three"):
         with pytest.raises(StaleEditError, match=old):
             Edit(path="code.py", old=old, new="").applied(tmp_path)
+
+
+def test_the_first_failure_is_named() -> None:
+    """Of the summary, not of what was logged; without a summary it is a failure all the same."""
+    logged = "ERROR    heimdex:log.py:79 http.crashed\n"
+    summary = "FAILED tests/a/test_b.py::test_c[d] - AssertionError\n1 failed\n"
+    assert _first_failure(logged + summary) == "test_c[d]"
+    assert _first_failure(logged)
 
 
 @pytest.mark.deep
