@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,13 @@ def world() -> Iterator[World]:
     """Postgres, the stand-ins and the zygote."""
     with World() as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _collect() -> Iterator[None]:
+    """Find forgotten sockets here, where they are expected, and not in some later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 _CHUNK_BYTES: Final = 65_536
-#: How pg8000 words it.
+#: How pg8000 words it, and how Postgres says that it is done (it is parsed first, and that is
+#: answered, too).
 _COMMIT: Final = b"commit\x00"
+_COMMITTED: Final = b"COMMIT\x00"
 
 
 class Proxy:
@@ -118,7 +120,7 @@ class _Wire:
             while data := source.recv(_CHUNK_BYTES):
                 if source is self._client and _COMMIT in data.lower() and self._takes_commit():
                     self._swallowed = True
-                elif source is self._server and self._swallowed:
+                elif source is self._server and self._swallowed and _COMMITTED in data:
                     break
                 sink.sendall(data)
         for end in (self._client, self._server):

@@ -14,7 +14,11 @@ from tests.faults.oracle import Bystander
 from tests.faults.plan import Plan
 from tests.faults.world import World
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = [
+    pytest.mark.xdist_group("faults"),
+    # pg8000 leaves the socket open when a connection fails half way.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 #: Of the sampled cells.
 _SEED = 7

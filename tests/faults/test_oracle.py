@@ -17,7 +17,11 @@ from tests.faults.story import Story
 from tests.faults.wiring import ARTIFACTS
 from tests.faults.world import World
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = [
+    pytest.mark.xdist_group("faults"),
+    # pg8000 leaves the socket open when a connection fails half way.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 Plant = Callable[[Ended], Ended | None]
 
