@@ -16,9 +16,11 @@ from common.database import Database
 from common.errors import ContractError, TransientError
 from common.messages import ExportRequested, decode, unwrap_push
 from common.storage import ObjectStore
+from common.web.envelope import harden
 from functions.build_export.archive import Builder
 
 log.configure("build_export")
+harden()
 
 
 @cache

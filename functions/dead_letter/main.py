@@ -15,8 +15,10 @@ from common.database import Database
 from common.errors import ContractError, TransientError
 from common.ledger.dead_letters import DeadLetters, read_letter
 from common.messages import Pushed, unwrap_push
+from common.web.envelope import harden
 
 log.configure("dead_letter")
+harden()
 
 
 @cache

@@ -31,7 +31,11 @@ _SERVED = {
     "search": ("http", "/v1/search"),
     "upload_finalized": ("cloudevent", "/"),
     "start_jobs": ("http", "/"),
+    "dead_letter": ("http", "/"),
+    "build_export": ("http", "/"),
 }
+#: What wires a function of Google's events to the services.
+_WIRES = {"dead_letter": "_dead_letters", "build_export": "_builder"}
 _HTTP = ("api", "search")
 _INSIDES = re.compile(r"Traceback|\.py\b|SELECT |pg8000|sqlalchemy|<html|Werkzeug|a-secret", re.I)
 
@@ -152,7 +156,7 @@ def test_every_answer_of_an_event_function(name: str, monkeypatch: pytest.Monkey
     def crash() -> None:
         raise ZeroDivisionError("SELECT a-secret")
 
-    monkeypatch.setattr(main, "_services", crash)
+    monkeypatch.setattr(main, _WIRES.get(name, "_services"), crash)
     event = {
         "ce-id": "1",
         "ce-source": "//storage",

@@ -83,16 +83,3 @@ def test_functions_load_no_heavy_library(function: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == "[]"
-
-
-def test_nothing_loads_pickles() -> None:
-    """No code path can execute what it loads."""
-    forbidden = ("pickle", "joblib", "dill", "shelve", "marshal")
-    wrong = [
-        f"{path.relative_to(REPOSITORY)} imports {name}"
-        for part in (*_PARTS, "tests")
-        for path in _modules(part)
-        for name in _imports(path)
-        if name.split(".")[0] in forbidden
-    ]
-    assert wrong == []

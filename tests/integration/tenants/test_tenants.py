@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -40,6 +41,22 @@ def _run(world: World, *, examples: int) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_a_leak_would_be_seen(world: World) -> None:
+    """An answer with an id or a word that is known as another's fails the one who asked."""
+    somebody, other = world.tenants()[:2]
+    body = {"title": "a title", "video": {"content_type": "video/mp4", "size_bytes": 1}}
+    video_id = UUID(world.call(somebody, "POST", "/v1/uploads", body=body).body["video"]["id"])
+    path = f"/v1/videos/{video_id}"
+    world.call(somebody, "GET", path)
+    world.own(other, video_id)
+    with pytest.raises(AssertionError, match="sees"):
+        world.call(somebody, "GET", "/v1/videos")
+    world.own(somebody, video_id)
+    world.call(somebody, "PATCH", path, body={"title": other.mark})
+    with pytest.raises(AssertionError, match=other.mark):
+        world.call(somebody, "GET", path)
 
 
 def test_tenants_keep_to_themselves(world: World) -> None:
