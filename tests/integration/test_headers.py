@@ -37,6 +37,7 @@ _SERVED = {
 #: What wires a function of Google's events to the services.
 _WIRES = {"dead_letter": "_dead_letters", "build_export": "_builder"}
 _HTTP = ("api", "search")
+_USER = uuid4()
 _INSIDES = re.compile(r"Traceback|\.py\b|SELECT |pg8000|sqlalchemy|<html|Werkzeug|a-secret", re.I)
 
 
@@ -49,14 +50,15 @@ def _authenticator(database: Database) -> Authenticate:
             raise ZeroDivisionError("SELECT a-secret")
         if token != "good":
             raise HeimdexError(token if token in CODES else "unauthenticated", "SELECT a-secret")
-        return FakePrincipal(user_id=uuid4(), firebase_uid="somebody")
+        return FakePrincipal(user_id=_USER, firebase_uid="somebody")
 
     return authenticate
 
 
 @pytest.fixture
 def environment(database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What functions are told."""
+    """What functions are told, and who asks them."""
+    database.owner_rows("INSERT INTO users (id, firebase_uid) VALUES (:id, 'somebody')", id=_USER)
     for name, value in {
         "PROJECT": "heimdex-test",
         "UPLOADS_BUCKET": "uploads",
