@@ -65,7 +65,7 @@ def _lead(options: argparse.Namespace) -> int:
     summary = {
         "runs": len(done),
         "cells": len({result.name for result in done if result.kind == "cell"}),
-        "effects": len({point.effect for point in found}),
+        "effects": 0 if options.only else len(effects.names()) - unreached,
         "seed": options.seed,
         "seconds": round(time.monotonic() - started_s),
         "broken": sum(bool(result.broken) for result in done) + unreached + failed + (not done),

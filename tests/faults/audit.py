@@ -6,7 +6,7 @@ from typing import Final
 
 STATEMENTS: Final = (
     """
-    CREATE TABLE audit (
+    CREATE TABLE noted_changes (
         n bigserial PRIMARY KEY, kind text, user_id uuid, id uuid, old_state text, new_state text,
         old_attempt integer, new_attempt integer, old_token bigint, new_token bigint)
     """,
@@ -21,8 +21,8 @@ STATEMENTS: Final = (
            AND was -> 'fencing_token' IS NOT DISTINCT FROM now -> 'fencing_token' THEN
             RETURN NEW;
         END IF;
-        INSERT INTO public.audit (kind, user_id, id, old_state, new_state, old_attempt, new_attempt,
-                                  old_token, new_token)
+        INSERT INTO public.noted_changes (kind, user_id, id, old_state, new_state,
+                                          old_attempt, new_attempt, old_token, new_token)
         VALUES (TG_TABLE_NAME, NEW.user_id, NEW.id, OLD.state, NEW.state,
                 (was ->> 'attempt')::integer, (now ->> 'attempt')::integer,
                 (was ->> 'fencing_token')::bigint, (now ->> 'fencing_token')::bigint);

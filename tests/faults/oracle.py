@@ -231,7 +231,7 @@ def i7_legal_transitions(ended: Ended) -> Iterator[str]:
         "runs": RUN_TRANSITIONS,
         "videos": VIDEO_TRANSITIONS,
     }
-    for row in ended.rows("SELECT * FROM audit WHERE user_id = :user_id ORDER BY n"):
+    for row in ended.rows("SELECT * FROM noted_changes WHERE user_id = :user_id ORDER BY n"):
         if row.old_state != row.new_state and row.new_state not in tables[row.kind][row.old_state]:
             yield f"{row.kind}: {row.old_state} -> {row.new_state}"
 
@@ -239,7 +239,7 @@ def i7_legal_transitions(ended: Ended) -> Iterator[str]:
 def i8_tokens_grow(ended: Ended) -> Iterator[str]:
     """Every claim has a token above all before it, and none ever goes back."""
     for row in ended.rows(
-        "SELECT * FROM audit WHERE user_id = :user_id AND kind = 'runs' ORDER BY n"
+        "SELECT * FROM noted_changes WHERE user_id = :user_id AND kind = 'runs' ORDER BY n"
     ):
         if row.new_token < row.old_token:
             yield f"token {row.old_token} -> {row.new_token}"

@@ -181,7 +181,7 @@ class World:
         self.storage.faults = StorageFaults()
         self.proxy.reset()
         self.rows("DELETE FROM users WHERE id = :id", id=user_id)
-        self.rows("TRUNCATE audit")
+        self.rows("TRUNCATE noted_changes")
         for bucket in (UPLOADS, ARTIFACTS):
             for info in list(self.store.list(bucket, "")):
                 if str(user_id) in info.name:
