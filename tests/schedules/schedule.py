@@ -23,6 +23,15 @@ _MAX_DELETIONS: Final = 2
 _MAX_RUNNING: Final = 2
 #: Every round lets time pass, runs everything to its end, and sweeps.
 _MAX_ROUNDS: Final = 40
+#: Effects of a worker that has a lease.
+_FENCED: Final = frozenset(
+    f"{kind}.{what}"
+    for kind, whats in {
+        "stage": ("plan", "start", "progress", "finish"),
+        "run": ("complete", "fail", "release", "send_back"),
+    }.items()
+    for what in whats
+)
 _KINDS: Final[tuple[Kind, ...]] = ("good",) * 12 + ("poison", "size", "hash", "type")
 
 
@@ -130,13 +139,24 @@ class Schedule:
         actor = process.actor
         self._note(actor.name, actor.point if verdict == "go" else f"{actor.point} {verdict}")
         actor.resume(verdict)
+        self._check_token(process)
         # A transaction is one step: others that want its rows could only wait.
         while not actor.ended and actor.holds_locks:
             verdict = self._verdict(actor.point) if verdict == "go" else "go"
             self._note(actor.name, f"{actor.point} {verdict}")
             actor.resume(verdict)
+            self._check_token(process)
         if actor.ended:
             self._end(process)
+
+    def _check_token(self, process: Process) -> None:
+        """What a worker has just committed, it committed under the run's latest lease."""
+        lease = process.worker._current if process.worker else None
+        when, _, effect = process.actor.point.partition(":")
+        if lease is None or when != "after" or effect not in _FENCED:
+            return
+        (run,) = self.world.owner("SELECT * FROM runs WHERE id = :id", id=lease.run.run_id)
+        assert run.fencing_token == lease.fencing_token, f"I8 {process.actor.name}: stale {effect}"
 
     def _end(self, process: Process) -> None:
         self._running.remove(process)
@@ -337,6 +357,10 @@ class Schedule:
         )
         for row in rows:
             self._note("lease", f"of {row.lane} expires")
+            # The worker hears nothing of it, and somebody else is rung for.
+            for process in self._workers():
+                process.asleep |= process.actor.name.startswith(row.lane)
+            self.world.sweeper.sweep()
         return bool(rows)
 
     def _tamper(self) -> bool:
@@ -345,12 +369,17 @@ class Schedule:
             return False
         name = self.random.choice(names)
         self.tampered.add(name)
-        if self.random.random() < 0.7:
+        # Another one of the same stage decodes as well; only its hash tells.
+        others = [other for other in names if other.split("/")[4:] == name.split("/")[4:]]
+        how = self.random.choice(("damaged", "removed", "exchanged"))
+        if how == "damaged":
             self.world.store.damage("artifacts", name)
-            self._note(name, "damaged")
-        else:
+        elif how == "removed":
             self.world.store.remove("artifacts", name)
-            self._note(name, "removed")
+        else:
+            data = self.world.store.read("artifacts", self.random.choice(others))
+            self.world.store.put("artifacts", name, data, "application/zip")
+        self._note(name, how)
         return True
 
     def _lose_messages(self) -> bool:
@@ -383,7 +412,8 @@ class Schedule:
             process.asleep = False
         lanes = [f"heimdex-{lane}-doorbell" for lane in LANES]
         while self._running or self._deliver() or any(map(self._push_to, lanes)) or self._execute():
-            self._step(self._running[0], "go")
+            # The latest first: whoever slept finds that others have gone on without it.
+            self._step(self._running[-1], "go")
 
     def _is_at_rest(self) -> bool:
         # A push that failed is tried again after a pause. (What no worker needs to pull may wait.)
