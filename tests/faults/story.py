@@ -17,7 +17,8 @@ from uuid import UUID, uuid4
 from common.domain import LANES
 from common.web.auth import user_id_of
 from tests.faults.actors import ROLES, push_body
-from tests.faults.leftovers import left
+from tests.faults.errands import ERRANDS
+from tests.faults.leftovers import left, pushes
 from tests.faults.performance import Performance
 from tests.faults.plan import Plan
 from tests.faults.stages import WORD
@@ -36,7 +37,15 @@ ROLE_OF: Final[Mapping[str, str]] = {
     "delete": "api",
     "extend": "api",
     "rename": "api",
+    "export": "api",
+    "leave": "api",
+    "letter": "letter",
+    "builder": "build",
+    "operator": "operate",
+    "late_sweep": "dispatch",
 }
+#: Doors at which functions answer, and who does.
+_DOORS: Final[Mapping[str, str]] = {"/letter": "letter", "/export": "builder"}
 CONTENT: Final = "a video ".ljust(100, ".")
 #: Time that passes between two sweeps; beyond every lease, pause and settling time.
 _ROUND_S: Final = 200.0
@@ -66,6 +75,7 @@ class Story:
     def __init__(self, world: World, plan: Plan) -> None:
         self.world, self.plan = world, plan
         self.uid = f"u{uuid4().hex}"
+        (world.accounts / self.uid).touch()
         self.user_id: UUID = user_id_of(PROJECT, self.uid)
         self.video_id: UUID | None = None
         #: Statuses that the API answered with, by actor.
@@ -105,20 +115,17 @@ class Story:
         """The story, as it goes without faults."""
         target = self._announce()
         if "extend" in self.plan.errands:
-            self._ask("extend", "POST", f"/v1/uploads/{self.video_id}/urls", (200,), body={})
+            self.ask("extend", "POST", f"/v1/uploads/{self.video_id}/urls", (200,), body={})
         if "abandon" in self.plan.errands:
             self.world.pass_time(_EXPIRED_S)
         else:
             self._send(target)
         self.settle()
-        answer = self._ask("search", "GET", f"/v1/search?q={WORD}", (200,))
+        answer = self.ask("search", "GET", f"/v1/search?q={WORD}", (200,))
         self.found = {UUID(hit["video_id"]) for hit in answer["body"]["hits"]}
-        if "rename" in self.plan.errands:
-            body = {"title": "another"}
-            self._ask("rename", "PATCH", f"/v1/videos/{self.video_id}", (200,), body=body)
-        if "delete" in self.plan.errands:
-            self.delete()
-            self.settle()
+        for name, errand in ERRANDS.items():
+            if name in self.plan.errands:
+                errand(self)
 
     def _announce(self) -> dict[str, Any]:
         """Say what will be uploaded; returns where to send it."""
@@ -127,7 +134,7 @@ class Story:
             "size_bytes": len(self.plan.content or CONTENT),
             "resumable": False,
         }
-        answer = self._ask(
+        answer = self.ask(
             "api",
             "POST",
             "/v1/uploads",
@@ -164,10 +171,11 @@ class Story:
         for _ in range(MAX_ROUNDS):
             self.world.storage.wait_delivered(5)
             self.work()
+            self._wait_for_pushes()
             if self._is_settled():
                 break
             self.rounds += 1
-            self.world.pass_time(_ROUND_S)
+            self.world.pass_time(self._pause_s())
             self.sweep()
         else:
             raise Stuck(f"unsettled after {MAX_ROUNDS} rounds: {self._left()}")
@@ -175,6 +183,19 @@ class Story:
         self.world.pass_time(_ROUND_S)
         self.sweep()
         self.work()
+        self._wait_for_pushes()
+
+    def _pause_s(self) -> float:
+        """Until a sweep has something to do."""
+        left = {kind for kind, count in self._left().items() if count}
+        # An upload under way may come to its end long after its URL has expired.
+        return _EXPIRED_S if left == {"erasures"} else _ROUND_S
+
+    def _wait_for_pushes(self) -> None:
+        """Until functions have answered, or one refuses and is asked again later."""
+        deadline = time.monotonic() + _PUSH_S
+        while pushes(self.world) and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def work(self) -> None:
         """Workers of both lanes, as long as there are messages for them."""
@@ -199,9 +220,17 @@ class Story:
 
     def delete(self) -> None:
         """The user deletes the video; what is gone already is as good."""
-        self._ask("delete", "DELETE", f"/v1/videos/{self.video_id}", (204, 404))
+        self.ask("delete", "DELETE", f"/v1/videos/{self.video_id}", (204, 404))
 
-    def _ask(
+    def operate(self, *arguments: str) -> None:
+        """An operator has a command carried out."""
+        self._until("operator", {"arguments": arguments}, (0,))
+
+    def sweep_late(self) -> None:
+        """A sweep that finds what is kept for days, repeated until it comes to its end."""
+        self._until("late_sweep", {"body": push_body("heimdex-sweep-push")}, (204,))
+
+    def ask(
         self, actor: str, method: str, path: str, statuses: tuple[int, ...], **more: Any
     ) -> dict[str, Any]:
         return self._until(actor, {"method": method, "path": path, **more}, statuses)
@@ -272,7 +301,13 @@ class Story:
 
     def _answer_door(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """An event, a push or an execution; a process that died is a 500."""
-        if path == "/event":
+        if path == "/meanwhile":
+            if self.plan.meanwhile is not None:
+                self.plan.meanwhile(self)
+            return 204
+        if path in _DOORS:
+            answer = self.act(_DOORS[path], {"body": body.decode()})
+        elif path == "/event":
             answer = self.act("finalize", {"headers": headers, "body": body.decode()})
         elif path.startswith("/work/"):
             lane = path.rpartition("/")[2]

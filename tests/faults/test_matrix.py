@@ -44,7 +44,7 @@ def test_the_matrix_is_large_enough() -> None:
     assert all(len(fault.applies) == len(BOUNDARIES) or fault.elsewhere for fault in FAULTS)
 
 
-@pytest.mark.parametrize("cell", cells(), ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", tuple(cells()), ids=lambda cell: cell.name)
 def test_a_seed_always_means_the_same(cell: Cell) -> None:
     """The same seed meets the same fault at the same point, and some other seed differs or not."""
     one, two = cell.plan(3), cell.plan(3)
@@ -66,7 +66,7 @@ def test_a_fault_that_did_not_happen_is_told(world: World, bystander: Bystander)
     assert broken == ["the fault did not happen"]
 
 
-@pytest.mark.parametrize("cell", _sample(), ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", tuple(_sample()), ids=lambda cell: cell.name)
 def test_a_fault_is_survived(world: World, bystander: Bystander, cell: Cell) -> None:
     """All ten invariants hold after the fault."""
     _, broken = runs.run(world, cell.plan(_SEED), bystander)
