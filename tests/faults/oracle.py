@@ -191,6 +191,8 @@ def i4_no_foreign_rows(ended: Ended) -> Iterator[str]:
     other = ended.bystander
     if content.tenant_state(ended.world, other.user_id) != other.state:
         yield "rows or objects of another tenant changed"
+    if not ended.world.accounts_of(other.user_id):
+        yield "another tenant's account was deleted"
     mixed = (
         "SELECT count(*) FROM scenes s JOIN videos v ON v.id = s.video_id "
         "WHERE v.user_id <> s.user_id"
@@ -276,7 +278,7 @@ def i8_tokens_grow(ended: Ended) -> Iterator[str]:
 def i9_deleted_is_gone(ended: Ended) -> Iterator[str]:
     """Of a deleted video or account only a receipt and audit events are left."""
     gone = ended.expect.state == "gone"
-    if ended.world.has_account(ended.user_id) == gone:
+    if bool(ended.world.accounts_of(ended.user_id)) == gone:
         yield "the account of Firebase is still there" if gone else "an account was deleted"
     if ended.expect.state not in _ERASED:
         return

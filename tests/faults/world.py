@@ -205,9 +205,9 @@ class World:
             server.ensure_postgres_running()
             self._is_up = True
 
-    def has_account(self, user_id: UUID) -> bool:
-        """Whether Firebase still knows a user."""
-        return bool(self._accounts(user_id))
+    def accounts_of(self, user_id: UUID) -> list[Path]:
+        """What Firebase knows of a user: one file, or none."""
+        return [x for x in self.accounts.iterdir() if user_id_of(PROJECT, x.name) == user_id]
 
     def forget(self, user_id: UUID) -> None:
         """Remove a user with everything there is of it, and all messages and faults."""
@@ -219,7 +219,7 @@ class World:
         # Those of a run went with it; these could not be read.
         self.rows("DELETE FROM dead_letters")
         self.rows("TRUNCATE faults.changes")
-        for account in self._accounts(user_id):
+        for account in self.accounts_of(user_id):
             account.unlink()
         for bucket in (UPLOADS, ARTIFACTS):
             for info in list(self.store.list(bucket, "")):
@@ -235,9 +235,6 @@ class World:
         ):
             while calls.draw(method):
                 pass
-
-    def _accounts(self, user_id: UUID) -> list[Path]:
-        return [x for x in self.accounts.iterdir() if user_id_of(PROJECT, x.name) == user_id]
 
     def _declare(self) -> None:
         declare_topology(
