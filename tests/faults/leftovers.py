@@ -36,3 +36,8 @@ def left(world: World, user_id: UUID) -> Mapping[str, int]:
 def pushes(world: World) -> int:
     """Pushes that no function has taken yet."""
     return sum(world.pubsub.backlog(subscription) for subscription in PUSHES)
+
+
+def doorbells(world: World) -> int:
+    """Doorbells that nobody has answered yet."""
+    return sum(world.pubsub.backlog(f"heimdex-{lane}-doorbell") for lane in LANES)

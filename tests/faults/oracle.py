@@ -5,10 +5,7 @@ Each gives the sentences in which the world breaks it; none are good.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,68 +17,13 @@ from common.ledger.states import RUN_TRANSITIONS, VIDEO_TRANSITIONS
 from common.messages import RunDied
 from common.videos.erasing import sha256_of
 from tests.faults import content, stages
-from tests.faults.plan import Expect
+from tests.faults.archives import wrong_exports
+from tests.faults.ended import Ended
 from tests.faults.wiring import ARTIFACTS, UPLOADS
-from tests.faults.world import DEAD_LETTERS, World
 from tests.residue import traces_in_tables
 
 #: Only a hang takes as long, even on a busy machine; the rounds of recovery are the finer bound.
 TIME_BOUND_S: Final = 300.0
-_ERASED: Final = ("deleted", "gone")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bystander:
-    """Another tenant with an indexed video, whom no fault of ours may touch."""
-
-    user_id: UUID
-    video_id: UUID
-    #: Of a run without faults.
-    fingerprint: str
-    #: Of all its rows and objects.
-    state: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A run that is over."""
-
-    world: World
-    user_id: UUID
-    video_id: UUID
-    expect: Expect
-    bystander: Bystander
-    seconds: float
-    #: Why it did not come to its end, or "".
-    stuck: str = ""
-
-    def rows(self, sql: str) -> list[Any]:
-        """Rows of the tenant; the statement may use :user_id and :video_id."""
-        values = {"user_id": self.user_id, "video_id": self.video_id}
-        used = {name: value for name, value in values.items() if f":{name}" in sql}
-        return self.world.rows(sql, **used)
-
-    def count(self, sql: str) -> int:
-        """The one number that a statement gives."""
-        return int(self.rows(sql)[0][0])
-
-    def names(self, bucket: str) -> set[str]:
-        """Objects of the tenant."""
-        return {x.name for x in self.world.store.list(bucket, "") if str(self.user_id) in x.name}
-
-    def archives(self) -> set[str]:
-        """Names of the archives that can be downloaded."""
-        ready = "SELECT object_name FROM exports WHERE user_id = :user_id AND state = 'ready'"
-        return {row.object_name for row in self.rows(ready)}
-
-    def dead_letters(self) -> dict[str, bytes]:
-        """What was published for people, by message, taken away."""
-        letters = {}
-        for _ in range(self.world.pubsub.backlog(DEAD_LETTERS)):
-            received = self.world.bus.pull(DEAD_LETTERS, wait_s=1.0)
-            if received is not None:
-                letters[received.message_id] = received.data
-        return letters
 
 
 def i1_one_terminal_state(ended: Ended) -> Iterator[str]:
@@ -89,9 +31,8 @@ def i1_one_terminal_state(ended: Ended) -> Iterator[str]:
     videos = ended.rows(
         "SELECT id, state, error_code, deleted_at FROM videos WHERE user_id = :user_id"
     )
-    erased = ended.expect.state in _ERASED
-    if [video.id for video in videos] != ([] if erased else [ended.video_id]):
-        yield f"{len(videos)} videos instead of {'none' if erased else 'the one that was uploaded'}"
+    if [video.id for video in videos] != ([] if ended.erased else [ended.video_id]):
+        yield f"{len(videos)} videos instead of {0 if ended.erased else 1}"
     for video in videos:
         state = "deleted" if video.deleted_at else video.state
         if state != ended.expect.state:
@@ -133,10 +74,10 @@ def i3_no_orphans(ended: Ended) -> Iterator[str]:
     for name in ended.names(ARTIFACTS):
         # What a failed video left stays until it is deleted.
         kept = ended.expect.state == "failed" or name.startswith("artifacts/")
-        own = f"/{ended.user_id}/{ended.video_id}/" in name and ended.expect.state not in _ERASED
+        own = f"/{ended.user_id}/{ended.video_id}/" in name and not ended.erased
         if name not in sidecars | archives and not (kept and own):
             yield f"orphan {name}"
-    yield from _wrong_exports(ended, archives)
+    yield from wrong_exports(ended)
     if live and sidecars - ended.names(ARTIFACTS):
         yield "a scene has no sidecar"
     declared = {
@@ -153,24 +94,6 @@ def i3_no_orphans(ended: Ended) -> Iterator[str]:
         yield f"{number} messages are owed for ever"
     if live:
         yield from _damaged(ended)
-
-
-def _wrong_exports(ended: Ended, archives: set[str]) -> Iterator[str]:
-    """Exports are as they should be, and every archive is there and whole."""
-    rows = ended.rows("SELECT state FROM exports WHERE user_id = :user_id ORDER BY state")
-    states = tuple(row.state for row in rows)
-    if states != ended.expect.exports:
-        yield f"exports are {states}, not {ended.expect.exports}"
-    for name in archives:
-        if ended.world.store.stat(ARTIFACTS, name) is None:
-            yield f"archive {name} is missing"
-            continue
-        with zipfile.ZipFile(io.BytesIO(ended.world.store.read(ARTIFACTS, name))) as archive:
-            videos = [x for x in archive.namelist() if x.startswith("videos/")]
-            broken = archive.testzip()
-        expected = [] if ended.expect.state in _ERASED else [f"videos/{ended.video_id}.json"]
-        if broken or videos != expected:
-            yield f"archive {name} holds {videos}, not {expected}; broken: {broken}"
 
 
 def _damaged(ended: Ended) -> Iterator[str]:
@@ -280,7 +203,7 @@ def i9_deleted_is_gone(ended: Ended) -> Iterator[str]:
     gone = ended.expect.state == "gone"
     if bool(ended.world.accounts_of(ended.user_id)) == gone:
         yield "the account of Firebase is still there" if gone else "an account was deleted"
-    if ended.expect.state not in _ERASED:
+    if not ended.erased:
         return
     changed = ended.rows("SELECT DISTINCT id FROM faults.changes WHERE user_id = :user_id")
     traces = {ended.video_id, *(row.id for row in changed)} | ({ended.user_id} if gone else set())

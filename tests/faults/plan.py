@@ -47,7 +47,7 @@ class Expect:
 class Plan:
     """One fault: which process meets it, where, and what happens to it there."""
 
-    #: Who meets it: a key of `tests.faults.story.ROLE_OF`; "" for nobody.
+    #: Who meets it: a key of `tests.faults.cast.ROLE_OF`; "" for nobody.
     actor: str = ""
     #: Point of the fault in that process's first life, e.g. `before:run.claim`; "" for none.
     point: str = ""

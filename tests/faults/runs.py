@@ -7,10 +7,12 @@ import traceback
 from uuid import UUID
 
 from tests.faults import content
+from tests.faults.cast import ROLE_OF
+from tests.faults.ended import Bystander, Ended
 from tests.faults.errands import ENDINGS
-from tests.faults.oracle import Bystander, Ended, verdict
+from tests.faults.oracle import verdict
 from tests.faults.plan import Plan
-from tests.faults.story import ROLE_OF, Story, Stuck
+from tests.faults.story import Story, Stuck
 from tests.faults.world import World
 
 

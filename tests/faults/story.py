@@ -8,7 +8,6 @@ again, events and pushes are delivered again, Cloud Run starts workers, Cloud Sc
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,45 +16,22 @@ from uuid import UUID, uuid4
 from common.domain import LANES
 from common.web.auth import user_id_of
 from tests.faults.actors import ROLES, push_body
+from tests.faults.cast import DOORS, ROLE_OF
 from tests.faults.errands import ERRANDS
-from tests.faults.leftovers import left, pushes
+from tests.faults.leftovers import left
 from tests.faults.performance import Performance
 from tests.faults.plan import Plan
 from tests.faults.stages import WORD
+from tests.faults.waiting import for_executions, for_pushes
 from tests.faults.wiring import PROJECT, Wiring
 from tests.faults.world import World
 
-ROLE_OF: Final[Mapping[str, str]] = {
-    "api": "api",
-    "client": "client",
-    "finalize": "finalize",
-    "dispatch": "dispatch",
-    "sweep": "dispatch",
-    "media": "work",
-    "gpu": "work",
-    "search": "api",
-    "delete": "api",
-    "extend": "api",
-    "rename": "api",
-    "export": "api",
-    "leave": "api",
-    "letter": "letter",
-    "builder": "build",
-    "operator": "operate",
-    "late_sweep": "dispatch",
-}
-#: Doors at which functions answer, and who does.
-_DOORS: Final[Mapping[str, str]] = {"/letter": "letter", "/export": "builder"}
 CONTENT: Final = "a video ".ljust(100, ".")
 #: Time that passes between two sweeps; beyond every lease, pause and settling time.
 _ROUND_S: Final = 200.0
 #: A run that needs more rounds of recovery than this is stuck.
 MAX_ROUNDS: Final = 14
 _TRIES: Final = 8
-#: A push and what it starts take less than this; longer than that, it waits for its next try.
-_PUSH_S: Final = 2.0
-#: Beyond the longest pause before that.
-_PAUSE_S: Final = 70.0
 #: Beyond the time in which an announced upload may arrive.
 _EXPIRED_S: Final = 7_200.0
 
@@ -171,7 +147,7 @@ class Story:
         for _ in range(MAX_ROUNDS):
             self.world.storage.wait_delivered(5)
             self.work()
-            self._wait_for_pushes()
+            for_pushes(self.world)
             if self._is_settled():
                 break
             self.rounds += 1
@@ -183,7 +159,7 @@ class Story:
         self.world.pass_time(_ROUND_S)
         self.sweep()
         self.work()
-        self._wait_for_pushes()
+        for_pushes(self.world)
 
     def _pause_s(self) -> float:
         """Until a sweep has something to do."""
@@ -191,16 +167,10 @@ class Story:
         # An upload under way may come to its end long after its URL has expired.
         return _EXPIRED_S if left == {"erasures"} else _ROUND_S
 
-    def _wait_for_pushes(self) -> None:
-        """Until functions have answered, or one refuses and is asked again later."""
-        deadline = time.monotonic() + _PUSH_S
-        while pushes(self.world) and time.monotonic() < deadline:
-            time.sleep(0.005)
-
     def work(self) -> None:
         """Workers of both lanes, as long as there are messages for them."""
         if self.plan.actor == "dispatch":
-            self._wait_for_executions()
+            for_executions(self.world)
             if self._left()["runs"]:
                 # Cloud Run alone starts workers; what is left to us is to clear repeated messages.
                 return
@@ -305,8 +275,8 @@ class Story:
             if self.plan.meanwhile is not None:
                 self.plan.meanwhile(self)
             return 204
-        if path in _DOORS:
-            answer = self.act(_DOORS[path], {"body": body.decode()})
+        if path in DOORS:
+            answer = self.act(DOORS[path], {"body": body.decode()})
         elif path == "/event":
             answer = self.act("finalize", {"headers": headers, "body": body.decode()})
         elif path.startswith("/work/"):
@@ -319,21 +289,6 @@ class Story:
             # The harness looks after the lanes by itself.
             return 204
         return 500 if answer is None else int(answer["status"])
-
-    def _wait_for_executions(self) -> None:
-        """Until every doorbell was answered and what it started has ended."""
-        for _ in range(_TRIES):
-            deadline = time.monotonic() + _PUSH_S
-            while time.monotonic() < deadline:
-                idle = self.world.jobs.wait_idle(_PUSH_S)
-                if idle and not self._doorbells():
-                    return
-                time.sleep(0.005)
-            # A refused push is pushed again after a pause.
-            self.world.pass_time(_PAUSE_S)
-
-    def _doorbells(self) -> int:
-        return sum(self.world.pubsub.backlog(f"heimdex-{lane}-doorbell") for lane in LANES)
 
     def _is_settled(self) -> bool:
         return not any(self._left().values())

@@ -11,7 +11,8 @@ import pytest
 
 from common.messages import RunDied, encode
 from tests.faults import content
-from tests.faults.oracle import INVARIANTS, Bystander, Ended, verdict
+from tests.faults.ended import Bystander, Ended
+from tests.faults.oracle import INVARIANTS, verdict
 from tests.faults.plan import Expect, Plan
 from tests.faults.story import Story
 from tests.faults.wiring import ARTIFACTS
