@@ -20,6 +20,7 @@ import sqlalchemy
 from cloudevents.http import from_http
 
 import gpu_jobs.main
+from common import log
 from common.effects import effect
 from common.model_mirror import push
 from common.quotas import tiers
@@ -115,7 +116,7 @@ def operate(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
     """An operator's command: `python -m gpu_jobs.admin`."""
     said = io.StringIO()
     # Its log is not to become the harness's.
-    with mock.patch.object(command.log, "configure"), redirect_stdout(said):
+    with mock.patch.object(log, "configure"), redirect_stdout(said):
         status = command.main([*request["arguments"], "--json"])
     return {"status": status, "body": json.loads(said.getvalue())}
 

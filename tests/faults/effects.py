@@ -147,7 +147,7 @@ SCENARIOS: Final[Mapping[str, Plan]] = {
     "replay": _plan(
         setup=_send_garbage,
         errands=frozenset({"replay"}),
-        expect=Expect(repeats=_REPEATS, buried=2, buried_again=1),
+        expect=Expect(repeats=_REPEATS, buried=1),
     ),
     "start": _plan(actor="dispatch"),
     "fail": _plan(actor="gpu", options=_behaving("asr_transcribe", "transient")),

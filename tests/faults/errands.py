@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _DAYS: Final = 8.0
 #: Beyond the time for which archives, past exports and letters are kept.
 _MANY_DAYS: Final = 31.0
+#: What cannot be read is buried again when it is sent again.
+_BURIED_AGAIN: Final = 2
 #: Nothing before it is made again by the operator's order.
 _FROM_STAGE: Final = "sidecar_build"
 
@@ -53,11 +55,11 @@ def rerun(story: Story) -> None:
     order = ("rerun", str(story.video_id), "--reason", "a test", "--by", "somebody")
     story.operate(*order, "--from-stage", _FROM_STAGE)
     story.settle()
-    (row,) = story.world.rows(
-        "SELECT count(*) FROM interventions WHERE user_id = :id", **_id(story)
+    notes = story.world.rows(
+        "SELECT operator, from_stage FROM interventions WHERE user_id = :id", **_id(story)
     )
-    if not row.count:
-        story.complaints.append("nothing says who had it made again")
+    if [tuple(note) for note in notes] != [("somebody", _FROM_STAGE)]:
+        story.complaints.append(f"on record as made again: {notes}")
 
 
 def replay(story: Story) -> None:
@@ -65,6 +67,9 @@ def replay(story: Story) -> None:
     (letter,) = story.world.rows("SELECT id FROM dead_letters WHERE user_id IS NULL")
     story.operate("dead-letters", "--replay", letter.id, "--by", "somebody")
     story.settle()
+    (buried,) = story.world.rows("SELECT count(*) AS letters FROM dead_letters")
+    if buried.letters < _BURIED_AGAIN:
+        story.complaints.append("the letter was not sent again")
     replayed = story.world.rows("SELECT id FROM dead_letters WHERE replayed_by = 'somebody'")
     if [row.id for row in replayed] != [letter.id]:
         story.complaints.append(f"{len(replayed)} letters are marked as replayed")

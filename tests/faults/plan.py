@@ -25,10 +25,8 @@ class Expect:
     code: str = ""
     #: Runs that die, each with one dead letter.
     dead: int = 0
-    #: Unreadable messages among the dead letters.
+    #: Unreadable messages among the dead letters, each buried once or more.
     buried: int = 0
-    #: More of them, if something is sent again because nobody noted that it had been.
-    buried_again: int = 0
     #: No letter is kept any more.
     letters_forgotten: bool = False
     #: States of the exports that are left.

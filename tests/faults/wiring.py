@@ -12,6 +12,7 @@ from typing import Any, Final
 from unittest import mock
 
 import flask
+from firebase_admin import auth as firebase_auth
 from google.api_core.retry import Retry
 from google.cloud.storage import Client
 from google.oauth2.credentials import Credentials
@@ -35,7 +36,7 @@ from common.ledger.outbox import Outbox
 from common.ledger.uploads import Uploads
 from common.quotas import tiers
 from common.storage import ObjectStore, Signers
-from common.web import auth, firebase
+from common.web import auth
 from common.web.app import create_app
 from common.web.routes import Principal, RequestHeaders
 from functions.api.routes import routes as api_routes
@@ -103,7 +104,7 @@ class Wiring:
         enter(mock.patch("google.auth.default", return_value=identity))
         enter(mock.patch.object(auth, "_project", return_value=PROJECT))
         enter(mock.patch.object(auth, "app"))
-        enter(mock.patch.object(firebase.firebase, "delete_user", self._delete_account))
+        enter(mock.patch.object(firebase_auth, "delete_user", self._delete_account))
         enter(mock.patch.object(common.storage, "Retry", _impatient))
         enter(mock.patch.object(gpu_jobs.worker, "_PULL_S", _PULL_S))
         for module, name, service in (
@@ -228,7 +229,7 @@ class Wiring:
         try:
             Path(self.endpoints.accounts, uid).unlink()
         except FileNotFoundError as error:
-            raise firebase.firebase.UserNotFoundError(f"no account {uid}") from error
+            raise firebase_auth.UserNotFoundError(f"no account {uid}") from error
 
     def _authenticate(self, headers: RequestHeaders, *, check_revoked: bool) -> Principal:
         """Tokens are Firebase uids; what follows is the production code's."""
