@@ -71,6 +71,11 @@ class CommandRun:
 Run = CellRun | EffectRun | CommandRun
 
 
+def wants_effects(only: str) -> bool:
+    """Whether kills at named effects are among what is asked for."""
+    return not only or "effects" in only.split(",")
+
+
 def of_effects(points: Path) -> Iterator[Run]:
     """Before and after every effect that the dry run found."""
     for fields in json.loads(points.read_text()):
