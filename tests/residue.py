@@ -5,13 +5,18 @@ Independent of the code under test: it asks the database's own description of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 from uuid import UUID
+
+import sqlalchemy
 
 from tests.conftest import TestDatabase
 from tests.fakes import FileStore
 
 _BUCKETS = ("uploads", "artifacts")
+#: A statement and its values -> its rows.
+OwnerRows = Callable[..., list[sqlalchemy.Row[Any]]]
 
 
 def residue(
@@ -25,8 +30,24 @@ def residue(
         traces: ids are looked for with and without hyphens.
     """
     needles = [form for trace in traces for form in _forms(trace)]
+    found = traces_in_tables(database.owner_rows, needles)
+    for bucket in _BUCKETS:
+        names = [info.name for info in store.list(bucket, "")]
+        if kept := [name for name in names if any(needle in name for needle in needles)]:
+            found[bucket] = len(kept)
+    return found
+
+
+def traces_in_tables(owner_rows: OwnerRows, traces: Iterable[UUID | str]) -> dict[str, int]:
+    """Where in the database something of these ids (or other strings) stands, and how often.
+
+    Args:
+        owner_rows: runs a statement as somebody who sees every row.
+        traces: ids are looked for with and without hyphens.
+    """
+    needles = [form for trace in traces for form in _forms(trace)]
     found: dict[str, int] = {}
-    tables = database.owner_rows(
+    tables = owner_rows(
         "SELECT c.table_name, array_agg(CAST(c.column_name AS text)) AS columns FROM "
         "information_schema.columns c JOIN information_schema.tables t "
         "USING (table_schema, table_name) "
@@ -43,16 +64,12 @@ def residue(
             f'WHERE position(n IN CAST("{column}" AS text)) > 0))'
             for column in columns
         )
-        (counted,) = database.owner_rows(f'SELECT {counts} FROM "{table}"', needles=needles)
+        (counted,) = owner_rows(f'SELECT {counts} FROM "{table}"', needles=needles)
         found |= {
             f"{table}.{column}": count
             for column, count in zip(columns, counted, strict=True)
             if count
         }
-    for bucket in _BUCKETS:
-        names = [info.name for info in store.list(bucket, "")]
-        if kept := [name for name in names if any(needle in name for needle in needles)]:
-            found[bucket] = len(kept)
     return found
 
 

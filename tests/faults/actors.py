@@ -6,23 +6,31 @@ in the harness itself or in a forked child.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
+from unittest import mock
 
 import requests
 import sqlalchemy
 from cloudevents.http import from_http
 
 import gpu_jobs.main
+from common import log
 from common.effects import effect
 from common.model_mirror import push
+from common.quotas import tiers
 from common.sql.migrate import upgrade
 from common.storage import ObjectStore
+from functions.build_export import main as build_export
+from functions.dead_letter import main as dead_letter
 from functions.start_jobs import main as start_jobs
 from functions.upload_finalized import main as upload_finalized
+from gpu_jobs.admin import command
 from tests.faults.wiring import ARTIFACTS, PROJECT, Wiring
 
 
@@ -67,9 +75,55 @@ def take_event(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
 def take_push(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
     """`start_jobs` with the body that Pub/Sub pushed."""
     with effect("push.answer"):
-        pushed: Any = SimpleNamespace(get_data=lambda: request["body"].encode())
-        answer: Any = start_jobs.start_jobs(pushed)
+        answer: Any = start_jobs.start_jobs(_pushed(request))
     return {"status": answer.status_code}
+
+
+def take_letter(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """`dead_letter` with the body that Pub/Sub pushed."""
+    answer: Any = dead_letter.dead_letter(_pushed(request))
+    return {"status": answer.status_code}
+
+
+def build(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """`build_export` with the body that Pub/Sub pushed.
+
+    If asked to, it knocks at a door of the harness before it stores the archive.
+    """
+    with ExitStack() as patches:
+        if request.get("knocks", False):
+            store = _knocking(f"{wiring.endpoints.doors}meanwhile")
+            patches.enter_context(mock.patch.object(ObjectStore, "upload", store))
+        answer: Any = build_export.build_export(_pushed(request))
+    return {"status": answer.status_code}
+
+
+def _pushed(request: dict[str, Any]) -> Any:
+    return SimpleNamespace(get_data=lambda: request["body"].encode())
+
+
+def _knocking(door: str) -> Any:
+    upload = ObjectStore.upload
+
+    def knock_and_upload(*arguments: Any, **options: Any) -> Any:
+        requests.post(door, data=b"", timeout=20)
+        return upload(*arguments, **options)
+
+    return knock_and_upload
+
+
+def operate(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """An operator's command: `python -m gpu_jobs.admin`."""
+    said = io.StringIO()
+    # Its log is not to become the harness's.
+    with mock.patch.object(log, "configure"), redirect_stdout(said):
+        status = command.main([*request["arguments"], "--json"])
+    return {"status": status, "body": json.loads(said.getvalue())}
+
+
+def change_tier(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
+    """`python -m common.quotas.tiers`, by whoever owns the tables."""
+    return {"code": tiers.main([request["user_id"], request["tier"]])}
 
 
 def work(wiring: Wiring, request: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +154,10 @@ ROLES: Final[Mapping[str, Callable[[Wiring, dict[str, Any]], dict[str, Any]]]] =
     "client": put_object,
     "finalize": take_event,
     "dispatch": take_push,
+    "letter": take_letter,
+    "build": build,
+    "operate": operate,
+    "tier": change_tier,
     "work": work,
     "mirror": mirror,
     "migrate": migrate,

@@ -1,4 +1,4 @@
-"""Durable effects of commands that run by themselves: mirroring the models, migrating."""
+"""Durable effects of commands that run by themselves: mirroring models, migrating, tiers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import sqlalchemy
 
@@ -31,6 +31,7 @@ class Command:
 COMMANDS: Final = (
     Command(role="mirror", effects=("models.upload", "models.manifest")),
     Command(role="migrate", effects=("schema.upgrade",)),
+    Command(role="tier", effects=("tier.change",)),
 )
 
 
@@ -89,5 +90,32 @@ def _migrated(world: World, request: dict[str, Any]) -> Iterator[str]:
     world.postgres.drop_database(request["database"])
 
 
-_REQUESTS: Final[Mapping[str, Any]] = {"mirror": _mirror_request, "migrate": _migrate_request}
-_CHECKS: Final[Mapping[str, Any]] = {"mirror": _mirrored, "migrate": _migrated}
+def _tier_request(world: World) -> dict[str, Any]:
+    user_id = uuid4()
+    world.rows(
+        "INSERT INTO users (id, firebase_uid) VALUES (:id, :uid)", id=user_id, uid=user_id.hex
+    )
+    return {"user_id": str(user_id), "tier": "pro"}
+
+
+def _tier_changed(world: World, request: dict[str, Any]) -> Iterator[str]:
+    user_id = UUID(request["user_id"])
+    (user,) = world.rows("SELECT tier FROM users WHERE id = :id", id=user_id)
+    if user.tier != request["tier"]:
+        yield f"the tier is {user.tier}"
+    events = world.rows("SELECT action, code FROM audit_events WHERE user_id = :id", id=user_id)
+    if [tuple(event) for event in events] != [("tier.changed", request["tier"])]:
+        yield f"on record are {events}"
+    world.forget(user_id)
+
+
+_REQUESTS: Final[Mapping[str, Any]] = {
+    "mirror": _mirror_request,
+    "migrate": _migrate_request,
+    "tier": _tier_request,
+}
+_CHECKS: Final[Mapping[str, Any]] = {
+    "mirror": _mirrored,
+    "migrate": _migrated,
+    "tier": _tier_changed,
+}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults import runs
-from tests.faults.oracle import Bystander
+from tests.faults.ended import Bystander
 from tests.faults.world import World
 
 

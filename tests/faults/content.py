@@ -57,7 +57,7 @@ def tenant_state(world: World, user_id: UUID) -> str:
         row.table_name
         for row in world.rows(
             "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' "
-            "AND column_name = 'user_id' AND table_name <> 'noted_changes' ORDER BY 1"
+            "AND column_name = 'user_id' ORDER BY 1"
         )
     ]
     each = " UNION ALL ".join(

@@ -22,6 +22,8 @@ _PRODUCTION: Final = ("common", "functions", "gpu_jobs")
 OWN: Final = frozenset({"client.put", "event.answer", "push.answer", "request.answer"})
 #: Generous: what is made again after a kill is bounded in the matrix.
 _REPEATS: Final = 8
+#: More than any client tries.
+_FOR_EVER: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,23 @@ def _lose_message(story: Story) -> None:
     story.world.pubsub.faults.deliveries.lose_next(name)
 
 
+def _leave_archive(story: Story) -> None:
+    """As a builder does that dies after it stored the archive."""
+    (row,) = story.world.rows("SELECT id FROM exports WHERE user_id = :id", id=story.user_id)
+    name = f"exports/{story.user_id}/{row.id}/0.zip"
+    story.world.store.write(
+        ARTIFACTS, name, b"half", content_type="application/zip", effect="test.leave"
+    )
+
+
+def _refuse_storage(story: Story) -> None:
+    story.world.storage.faults.fail_requests = _FOR_EVER
+
+
+def _accept_storage(story: Story) -> None:
+    story.world.storage.faults.fail_requests = 0
+
+
 def _behaving(stage: str, what: str, **more: Any) -> dict[str, Any]:
     return {"behaviour": {stage: what}, **more}
 
@@ -90,6 +109,45 @@ SCENARIOS: Final[Mapping[str, Plan]] = {
     "index": _plan(errands=frozenset({"extend", "rename"})),
     "delete": _plan(
         errands=frozenset({"delete"}), expect=Expect(state="deleted", repeats=_REPEATS)
+    ),
+    "export": _plan(
+        errands=frozenset({"export"}), expect=Expect(exports=("ready",), repeats=_REPEATS)
+    ),
+    "build again": _plan(
+        actor="builder",
+        before=_leave_archive,
+        errands=frozenset({"export"}),
+        expect=Expect(exports=("ready",), repeats=_REPEATS),
+    ),
+    "build later": _plan(
+        actor="builder",
+        before=_refuse_storage,
+        after=_accept_storage,
+        errands=frozenset({"export"}),
+        expect=Expect(exports=("ready",), repeats=_REPEATS),
+    ),
+    "build in vain": _plan(
+        actor="builder",
+        options={"request": {"knocks": True}},
+        meanwhile=Story.delete,
+        errands=frozenset({"export"}),
+        expect=Expect(state="deleted", exports=("ready",), repeats=_REPEATS),
+    ),
+    "forget": _plan(
+        setup=_send_garbage,
+        errands=frozenset({"export", "outlive"}),
+        expect=Expect(repeats=_REPEATS, buried=1, letters_forgotten=True),
+    ),
+    "keep": _plan(errands=frozenset({"expire"}), expect=Expect(state="deleted", repeats=_REPEATS)),
+    "leave": _plan(
+        errands=frozenset({"export", "leave"}), expect=Expect(state="gone", repeats=_REPEATS)
+    ),
+    "overdraw": _plan(errands=frozenset({"overdraw"})),
+    "rerun": _plan(errands=frozenset({"rerun"})),
+    "replay": _plan(
+        setup=_send_garbage,
+        errands=frozenset({"replay"}),
+        expect=Expect(repeats=_REPEATS, buried=1),
     ),
     "start": _plan(actor="dispatch"),
     "fail": _plan(actor="gpu", options=_behaving("asr_transcribe", "transient")),

@@ -6,7 +6,6 @@ Each gives the sentences in which the world breaks it; none are good.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,72 +15,15 @@ from common.domain import LANES
 from common.ledger.policy import LeasePolicy
 from common.ledger.states import RUN_TRANSITIONS, VIDEO_TRANSITIONS
 from common.messages import RunDied
+from common.videos.erasing import sha256_of
 from tests.faults import content, stages
-from tests.faults.plan import Expect
+from tests.faults.archives import wrong_exports
+from tests.faults.ended import Ended
 from tests.faults.wiring import ARTIFACTS, UPLOADS
-from tests.faults.world import World
+from tests.residue import traces_in_tables
 
 #: Only a hang takes as long, even on a busy machine; the rounds of recovery are the finer bound.
 TIME_BOUND_S: Final = 300.0
-_DEAD_LETTERS: Final = "heimdex-dead-letter-hold"
-_INDEX_TABLES: Final = (
-    "scenes",
-    "scene_terms",
-    "scene_tags",
-    "text_vectors",
-    "frame_vectors",
-    "text_codes",
-    "frame_codes",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bystander:
-    """Another tenant with an indexed video, whom no fault of ours may touch."""
-
-    user_id: UUID
-    video_id: UUID
-    #: Of a run without faults.
-    fingerprint: str
-    #: Of all its rows and objects.
-    state: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A run that is over."""
-
-    world: World
-    user_id: UUID
-    video_id: UUID
-    expect: Expect
-    bystander: Bystander
-    seconds: float
-    #: Why it did not come to its end, or "".
-    stuck: str = ""
-
-    def rows(self, sql: str) -> list[Any]:
-        """Rows of the tenant; the statement may use :user_id and :video_id."""
-        values = {"user_id": self.user_id, "video_id": self.video_id}
-        used = {name: value for name, value in values.items() if f":{name}" in sql}
-        return self.world.rows(sql, **used)
-
-    def count(self, sql: str) -> int:
-        """The one number that a statement gives."""
-        return int(self.rows(sql)[0][0])
-
-    def names(self, bucket: str) -> set[str]:
-        """Objects of the tenant."""
-        return {x.name for x in self.world.store.list(bucket, "") if str(self.user_id) in x.name}
-
-    def dead_letters(self) -> list[bytes]:
-        """What waits for people, taken away."""
-        letters = []
-        for _ in range(self.world.pubsub.backlog(_DEAD_LETTERS)):
-            received = self.world.bus.pull(_DEAD_LETTERS, wait_s=1.0)
-            if received is not None:
-                letters.append(received.data)
-        return letters
 
 
 def i1_one_terminal_state(ended: Ended) -> Iterator[str]:
@@ -89,8 +31,8 @@ def i1_one_terminal_state(ended: Ended) -> Iterator[str]:
     videos = ended.rows(
         "SELECT id, state, error_code, deleted_at FROM videos WHERE user_id = :user_id"
     )
-    if [video.id for video in videos] != [ended.video_id]:
-        yield f"{len(videos)} videos instead of the one that was uploaded"
+    if [video.id for video in videos] != ([] if ended.erased else [ended.video_id]):
+        yield f"{len(videos)} videos instead of {0 if ended.erased else 1}"
     for video in videos:
         state = "deleted" if video.deleted_at else video.state
         if state != ended.expect.state:
@@ -128,12 +70,14 @@ def i3_no_orphans(ended: Ended) -> Iterator[str]:
         f"sidecars/{ended.user_id}/{ended.video_id}/{row.id}.json"
         for row in ended.rows("SELECT id FROM scenes WHERE user_id = :user_id")
     }
+    archives = ended.archives()
     for name in ended.names(ARTIFACTS):
         # What a failed video left stays until it is deleted.
         kept = ended.expect.state == "failed" or name.startswith("artifacts/")
-        own = f"/{ended.user_id}/{ended.video_id}/" in name and ended.expect.state != "deleted"
-        if name not in sidecars and not (kept and own):
+        own = f"/{ended.user_id}/{ended.video_id}/" in name and not ended.erased
+        if name not in sidecars | archives and not (kept and own):
             yield f"orphan {name}"
+    yield from wrong_exports(ended)
     if live and sidecars - ended.names(ARTIFACTS):
         yield "a scene has no sidecar"
     declared = {
@@ -170,6 +114,8 @@ def i4_no_foreign_rows(ended: Ended) -> Iterator[str]:
     other = ended.bystander
     if content.tenant_state(ended.world, other.user_id) != other.state:
         yield "rows or objects of another tenant changed"
+    if not ended.world.accounts_of(other.user_id):
+        yield "another tenant's account was deleted"
     mixed = (
         "SELECT count(*) FROM scenes s JOIN videos v ON v.id = s.video_id "
         "WHERE v.user_id <> s.user_id"
@@ -214,7 +160,8 @@ def i6_messages_are_done(ended: Ended) -> Iterator[str]:
         yield f"{len(dead)} dead runs, not {ended.expect.dead}"
     named: set[UUID] = set()
     buried: set[bytes] = set()
-    for letter in ended.dead_letters():
+    letters = ended.dead_letters()
+    for letter in letters.values():
         try:
             named.add(RunDied.model_validate_json(letter).run_id)
         except ValueError:
@@ -223,6 +170,9 @@ def i6_messages_are_done(ended: Ended) -> Iterator[str]:
         yield f"dead letters name {len(named)} runs, dead are {len(dead)}"
     if len(buried) != ended.expect.buried:
         yield f"{len(buried)} unreadable dead letters, not {ended.expect.buried}"
+    recorded = {row.id for row in ended.rows("SELECT id FROM dead_letters")}
+    if recorded != (set() if ended.expect.letters_forgotten else set(letters)):
+        yield f"{len(recorded)} of {len(letters)} dead letters are on record"
 
 
 def i7_legal_transitions(ended: Ended) -> Iterator[str]:
@@ -231,7 +181,7 @@ def i7_legal_transitions(ended: Ended) -> Iterator[str]:
         "runs": RUN_TRANSITIONS,
         "videos": VIDEO_TRANSITIONS,
     }
-    for row in ended.rows("SELECT * FROM noted_changes WHERE user_id = :user_id ORDER BY n"):
+    for row in ended.rows("SELECT * FROM faults.changes WHERE user_id = :user_id ORDER BY n"):
         if row.old_state != row.new_state and row.new_state not in tables[row.kind][row.old_state]:
             yield f"{row.kind}: {row.old_state} -> {row.new_state}"
 
@@ -239,7 +189,7 @@ def i7_legal_transitions(ended: Ended) -> Iterator[str]:
 def i8_tokens_grow(ended: Ended) -> Iterator[str]:
     """Every claim has a token above all before it, and none ever goes back."""
     for row in ended.rows(
-        "SELECT * FROM noted_changes WHERE user_id = :user_id AND kind = 'runs' ORDER BY n"
+        "SELECT * FROM faults.changes WHERE user_id = :user_id AND kind = 'runs' ORDER BY n"
     ):
         if row.new_token < row.old_token:
             yield f"token {row.old_token} -> {row.new_token}"
@@ -248,19 +198,25 @@ def i8_tokens_grow(ended: Ended) -> Iterator[str]:
 
 
 def i9_deleted_is_gone(ended: Ended) -> Iterator[str]:
-    """Of a deleted video no row that search reads, no object and no title is left."""
-    if ended.expect.state != "deleted":
+    """Of a deleted video or account only a receipt and audit events are left."""
+    gone = ended.expect.state == "gone"
+    if bool(ended.world.accounts_of(ended.user_id)) == gone:
+        yield "the account of Firebase is still there" if gone else "an account was deleted"
+    if not ended.erased:
         return
-    for table in _INDEX_TABLES:
-        if number := ended.count(f"SELECT count(*) FROM {table} WHERE user_id = :user_id"):
-            yield f"{number} rows in {table}"
-    if left := ended.names(ARTIFACTS) | ended.names(UPLOADS):
+    changed = ended.rows("SELECT DISTINCT id FROM faults.changes WHERE user_id = :user_id")
+    traces = {ended.video_id, *(row.id for row in changed)} | ({ended.user_id} if gone else set())
+    for place, number in traces_in_tables(ended.world.rows, traces).items():
+        yield f"{number} rows in {place}"
+    if left := (ended.names(ARTIFACTS) | ended.names(UPLOADS)) - ended.archives():
         yield f"objects {sorted(left)}"
-    titled = "SELECT count(*) FROM videos WHERE user_id = :user_id AND title <> ''"
-    if ended.count(titled):
-        yield "the title is still there"
-    if ended.count("SELECT count(*) FROM erasures WHERE user_id = :user_id AND done_at IS NULL"):
-        yield "the erasure is not done"
+    receipts = ended.world.rows(
+        "SELECT subject, finished_at FROM erasure_receipts WHERE user_sha256 = :sha",
+        sha=sha256_of(ended.user_id),
+    )
+    subjects = [row.subject for row in receipts if row.finished_at is not None]
+    if len(receipts) != 1 or subjects != ["account" if gone else "video"]:
+        yield f"{len(receipts)} receipts, finished are {subjects}"
 
 
 def i10_in_time(ended: Ended) -> Iterator[str]:

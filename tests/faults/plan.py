@@ -19,14 +19,18 @@ Step = Callable[["Story"], None]
 class Expect:
     """How the video must end."""
 
-    #: "indexed", "failed" or "deleted".
+    #: "indexed", "failed", "deleted"; "gone": with the whole account.
     state: str = "indexed"
     #: Code of a failed video.
     code: str = ""
     #: Runs that die, each with one dead letter.
     dead: int = 0
-    #: Unreadable messages among the dead letters.
+    #: Unreadable messages among the dead letters, each buried once or more.
     buried: int = 0
+    #: No letter is kept any more.
+    letters_forgotten: bool = False
+    #: States of the exports that are left.
+    exports: tuple[str, ...] = ()
     #: Runs of the same stage beyond the first, summed over stages.
     repeats: int = 1
     #: Claims beyond the first, summed over lanes; None: not looked at.
@@ -41,7 +45,7 @@ class Expect:
 class Plan:
     """One fault: which process meets it, where, and what happens to it there."""
 
-    #: Who meets it: a key of `tests.faults.story.ROLE_OF`; "" for nobody.
+    #: Who meets it: a key of `tests.faults.cast.ROLE_OF`; "" for nobody.
     actor: str = ""
     #: Point of the fault in that process's first life, e.g. `before:run.claim`; "" for none.
     point: str = ""
@@ -58,13 +62,15 @@ class Plan:
     #: Just before the actor starts, and after it has ended.
     before: Step | None = None
     after: Step | None = None
+    #: When a process knocks because its request says so.
+    meanwhile: Step | None = None
     #: So many processes of the actor at once.
     copies: int = 1
     #: The actor is met this many times, each in a process of its own.
     times: int = 1
     #: Every actor's process is a child, so that all points that are passed are known.
     traced: bool = False
-    #: Things the user does besides: "extend" before the bytes are sent, "rename" and "delete" once
+    #: Things that happen besides: "extend" before the bytes are sent, all others (`errands`) once
     #: the video is indexed; "abandon" is to send no bytes at all.
     errands: frozenset[str] = frozenset()
     #: Content of the upload.

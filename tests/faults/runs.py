@@ -7,9 +7,12 @@ import traceback
 from uuid import UUID
 
 from tests.faults import content
-from tests.faults.oracle import Bystander, Ended, verdict
+from tests.faults.cast import ROLE_OF
+from tests.faults.ended import Bystander, Ended
+from tests.faults.errands import ENDINGS
+from tests.faults.oracle import verdict
 from tests.faults.plan import Plan
-from tests.faults.story import ROLE_OF, Story, Stuck
+from tests.faults.story import Story, Stuck
 from tests.faults.world import World
 
 
@@ -19,8 +22,9 @@ def make_bystander(world: World) -> Bystander:
     story.run()
     assert story.video_id is not None
     assert story.found == {story.video_id}
-    # Nothing of it is left for anybody to do.
+    # Nothing of it is left for anybody to do, however long others' stories take.
     world.rows("DELETE FROM outbox WHERE user_id = :id", id=story.user_id)
+    world.rows("SELECT set_tier(:id, 'enterprise')", id=story.user_id)
     return Bystander(
         user_id=story.user_id,
         video_id=story.video_id,
@@ -66,6 +70,7 @@ def _of_answers(story: Story) -> list[str]:
 
 
 def _of_search(story: Story) -> list[str]:
-    findable = story.plan.expect.state == "indexed" or "delete" in story.plan.errands
+    plan = story.plan
+    findable = plan.expect.state == "indexed" or ENDINGS & plan.errands or plan.meanwhile
     expected = {story.video_id} if findable else set()
     return [] if story.found == expected else [f"search found {len(story.found)} videos"]

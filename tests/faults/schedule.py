@@ -11,8 +11,8 @@ from typing import Final
 
 from tests.faults import alone, effects, runs
 from tests.faults.effects import Point
+from tests.faults.ended import Bystander
 from tests.faults.faults import Cell, cells
-from tests.faults.oracle import Bystander
 from tests.faults.results import Result
 from tests.faults.world import World
 
@@ -69,6 +69,11 @@ class CommandRun:
 
 
 Run = CellRun | EffectRun | CommandRun
+
+
+def wants_effects(only: str) -> bool:
+    """Whether kills at named effects are among what is asked for."""
+    return not only or "effects" in only.split(",")
 
 
 def of_effects(points: Path) -> Iterator[Run]:

@@ -8,7 +8,6 @@ again, events and pushes are delivered again, Cloud Run starts workers, Cloud Sc
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,26 +16,16 @@ from uuid import UUID, uuid4
 from common.domain import LANES
 from common.web.auth import user_id_of
 from tests.faults.actors import ROLES, push_body
+from tests.faults.cast import DOORS, ROLE_OF
+from tests.faults.errands import ERRANDS
 from tests.faults.leftovers import left
 from tests.faults.performance import Performance
 from tests.faults.plan import Plan
 from tests.faults.stages import WORD
+from tests.faults.waiting import for_executions, for_pushes
 from tests.faults.wiring import PROJECT, Wiring
 from tests.faults.world import World
 
-ROLE_OF: Final[Mapping[str, str]] = {
-    "api": "api",
-    "client": "client",
-    "finalize": "finalize",
-    "dispatch": "dispatch",
-    "sweep": "dispatch",
-    "media": "work",
-    "gpu": "work",
-    "search": "api",
-    "delete": "api",
-    "extend": "api",
-    "rename": "api",
-}
 CONTENT: Final = "a video ".ljust(100, ".")
 #: Time that passes between two sweeps; beyond every lease, pause and settling time.
 _ROUND_S: Final = 200.0
@@ -45,10 +34,6 @@ _DELIVERY_S: Final = 30.0
 #: A run that needs more rounds of recovery than this is stuck.
 MAX_ROUNDS: Final = 14
 _TRIES: Final = 8
-#: A push and what it starts take less than this; longer than that, it waits for its next try.
-_PUSH_S: Final = 2.0
-#: Beyond the longest pause before that.
-_PAUSE_S: Final = 70.0
 #: Beyond the time in which an announced upload may arrive.
 _EXPIRED_S: Final = 7_200.0
 
@@ -68,6 +53,7 @@ class Story:
     def __init__(self, world: World, plan: Plan) -> None:
         self.world, self.plan = world, plan
         self.uid = f"u{uuid4().hex}"
+        (world.accounts / self.uid).touch()
         self.user_id: UUID = user_id_of(PROJECT, self.uid)
         self.video_id: UUID | None = None
         #: Statuses that the API answered with, by actor.
@@ -107,20 +93,17 @@ class Story:
         """The story, as it goes without faults."""
         target = self._announce()
         if "extend" in self.plan.errands:
-            self._ask("extend", "POST", f"/v1/uploads/{self.video_id}/urls", (200,), body={})
+            self.ask("extend", "POST", f"/v1/uploads/{self.video_id}/urls", (200,), body={})
         if "abandon" in self.plan.errands:
             self.world.pass_time(_EXPIRED_S)
         else:
             self._send(target)
         self.settle()
-        answer = self._ask("search", "GET", f"/v1/search?q={WORD}", (200,))
+        answer = self.ask("search", "GET", f"/v1/search?q={WORD}", (200,))
         self.found = {UUID(hit["video_id"]) for hit in answer["body"]["hits"]}
-        if "rename" in self.plan.errands:
-            body = {"title": "another"}
-            self._ask("rename", "PATCH", f"/v1/videos/{self.video_id}", (200,), body=body)
-        if "delete" in self.plan.errands:
-            self.delete()
-            self.settle()
+        for name, errand in ERRANDS.items():
+            if name in self.plan.errands:
+                errand(self)
 
     def _announce(self) -> dict[str, Any]:
         """Say what will be uploaded; returns where to send it."""
@@ -129,7 +112,7 @@ class Story:
             "size_bytes": len(self.plan.content or CONTENT),
             "resumable": False,
         }
-        answer = self._ask(
+        answer = self.ask(
             "api",
             "POST",
             "/v1/uploads",
@@ -166,10 +149,11 @@ class Story:
         for _ in range(MAX_ROUNDS):
             self.world.storage.wait_delivered(_DELIVERY_S)
             self.work()
+            for_pushes(self.world)
             if self._is_settled():
                 break
             self.rounds += 1
-            self.world.pass_time(_ROUND_S)
+            self.world.pass_time(self._pause_s())
             self.sweep()
         else:
             raise Stuck(f"unsettled after {MAX_ROUNDS} rounds: {self._left()}")
@@ -177,11 +161,18 @@ class Story:
         self.world.pass_time(_ROUND_S)
         self.sweep()
         self.work()
+        for_pushes(self.world)
+
+    def _pause_s(self) -> float:
+        """Until a sweep has something to do."""
+        left = {kind for kind, count in self._left().items() if count}
+        # An upload under way may come to its end long after its URL has expired.
+        return _EXPIRED_S if left == {"erasures"} else _ROUND_S
 
     def work(self) -> None:
         """Workers of both lanes, as long as there are messages for them."""
         if self.plan.actor == "dispatch":
-            self._wait_for_executions()
+            for_executions(self.world)
             if self._left()["runs"]:
                 # Cloud Run alone starts workers; what is left to us is to clear repeated messages.
                 return
@@ -201,9 +192,17 @@ class Story:
 
     def delete(self) -> None:
         """The user deletes the video; what is gone already is as good."""
-        self._ask("delete", "DELETE", f"/v1/videos/{self.video_id}", (204, 404))
+        self.ask("delete", "DELETE", f"/v1/videos/{self.video_id}", (204, 404))
 
-    def _ask(
+    def operate(self, *arguments: str) -> None:
+        """An operator has a command carried out."""
+        self._until("operator", {"arguments": arguments}, (0,))
+
+    def sweep_late(self) -> None:
+        """A sweep that finds what is kept for days, repeated until it comes to its end."""
+        self._until("late_sweep", {"body": push_body("heimdex-sweep-push")}, (204,))
+
+    def ask(
         self, actor: str, method: str, path: str, statuses: tuple[int, ...], **more: Any
     ) -> dict[str, Any]:
         return self._until(actor, {"method": method, "path": path, **more}, statuses)
@@ -274,7 +273,13 @@ class Story:
 
     def _answer_door(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """An event, a push or an execution; a process that died is a 500."""
-        if path == "/event":
+        if path == "/meanwhile":
+            if self.plan.meanwhile is not None:
+                self.plan.meanwhile(self)
+            return 204
+        if path in DOORS:
+            answer = self.act(DOORS[path], {"body": body.decode()})
+        elif path == "/event":
             answer = self.act("finalize", {"headers": headers, "body": body.decode()})
         elif path.startswith("/work/"):
             lane = path.rpartition("/")[2]
@@ -286,21 +291,6 @@ class Story:
             # The harness looks after the lanes by itself.
             return 204
         return 500 if answer is None else int(answer["status"])
-
-    def _wait_for_executions(self) -> None:
-        """Until every doorbell was answered and what it started has ended."""
-        for _ in range(_TRIES):
-            deadline = time.monotonic() + _PUSH_S
-            while time.monotonic() < deadline:
-                idle = self.world.jobs.wait_idle(_PUSH_S)
-                if idle and not self._doorbells():
-                    return
-                time.sleep(0.005)
-            # A refused push is pushed again after a pause.
-            self.world.pass_time(_PAUSE_S)
-
-    def _doorbells(self) -> int:
-        return sum(self.world.pubsub.backlog(f"heimdex-{lane}-doorbell") for lane in LANES)
 
     def _is_settled(self) -> bool:
         return not any(self._left().values())

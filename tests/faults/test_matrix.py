@@ -9,8 +9,8 @@ import pytest
 from tests.faults import alone, effects, runs
 from tests.faults.boundaries import BOUNDARIES
 from tests.faults.effects import Point
+from tests.faults.ended import Bystander
 from tests.faults.faults import FAULTS, Cell, cells
-from tests.faults.oracle import Bystander
 from tests.faults.plan import Plan
 from tests.faults.world import World
 
@@ -29,6 +29,9 @@ _KILLED = (
     Point(scenario="fail", actor="gpu", effect="run.fail"),
     Point(scenario="release", actor="gpu", effect="run.release"),
     Point(scenario="bury", actor="media", effect="dead_letter.publish"),
+    Point(scenario="export", actor="builder", effect="export.store"),
+    Point(scenario="leave", actor="sweep", effect="account.delete"),
+    Point(scenario="replay", actor="operator", effect="dead_letter.replay"),
 )
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from common.messages import RunDied, encode
 from tests.faults import content
-from tests.faults.oracle import INVARIANTS, Bystander, Ended, verdict
+from tests.faults.ended import Bystander, Ended
+from tests.faults.oracle import INVARIANTS, verdict
 from tests.faults.plan import Expect, Plan
 from tests.faults.story import Story
 from tests.faults.wiring import ARTIFACTS
@@ -72,6 +73,18 @@ def _waiting_message(ended: Ended) -> None:
     ended.world.bus.publish("heimdex-gpu", b"x", {}, effect="test.plant")
 
 
+def _orphan_archive(ended: Ended) -> None:
+    name = f"exports/{ended.user_id}/{uuid4()}/1.zip"
+    ended.world.store.write(
+        ARTIFACTS, name, b"", content_type="application/zip", effect="test.plant"
+    )
+
+
+def _no_account(ended: Ended) -> None:
+    (account,) = ended.world.accounts_of(ended.user_id)
+    account.unlink()
+
+
 def _dead_letter(ended: Ended) -> None:
     died = RunDied(user_id=ended.user_id, run_id=uuid4(), lane="gpu", error_code="x")
     ended.world.bus.publish("heimdex-dead-letter", encode(died).encode(), {}, effect="test.plant")
@@ -97,14 +110,30 @@ _PLANTS: tuple[tuple[str, Plant], ...] = (
     ("I2", _sql("UPDATE jobs SET version = 2 WHERE user_id = :user_id AND stage = 'commit'")),
     ("I3", _orphan),
     ("I3", _torn_artifact),
+    ("I3", _orphan_archive),
+    (
+        "I3",
+        _sql(
+            "INSERT INTO exports (user_id, id, state, object_name) "
+            "VALUES (:user_id, gen_random_uuid(), 'ready', 'exports/nowhere.zip')"
+        ),
+    ),
     ("I3", _sql("UPDATE outbox SET published_at = NULL WHERE user_id = :user_id")),
     ("I5", _sql("UPDATE runs SET attempt = 6 WHERE user_id = :user_id")),
     ("I5", _sql("UPDATE jobs SET attempt = 2 WHERE user_id = :user_id")),
     ("I6", _waiting_message),
     ("I6", _dead_letter),
+    (
+        "I6",
+        _sql(
+            "INSERT INTO dead_letters (id, reason, subscription, delivery_attempts, payload) "
+            "VALUES ('never sent', 'message_invalid', '', 0, '')"
+        ),
+    ),
     ("I7", _sql("UPDATE videos SET state = 'uploading' WHERE user_id = :user_id")),
     ("I8", _sql("UPDATE runs SET attempt = attempt + 1 WHERE user_id = :user_id")),
     ("I8", _sql("UPDATE runs SET fencing_token = 0 WHERE user_id = :user_id")),
+    ("I9", _no_account),
     ("I9", _only_marked_deleted),
     ("I10", _slow),
     ("I10", _stuck),

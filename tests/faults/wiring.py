@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest import mock
 
 import flask
+from firebase_admin import auth as firebase_auth
 from google.api_core.retry import Retry
 from google.cloud.storage import Client
 from google.oauth2.credentials import Credentials
@@ -30,20 +31,26 @@ from common.domain import Lane
 from common.encoders import QueryEncoders, minilm
 from common.index_version import index_version
 from common.jobs import JobRunner
+from common.ledger.dead_letters import DeadLetters
 from common.ledger.outbox import Outbox
 from common.ledger.uploads import Uploads
+from common.quotas import tiers
 from common.storage import ObjectStore, Signers
 from common.web import auth
 from common.web.app import create_app
 from common.web.routes import Principal, RequestHeaders
 from functions.api.routes import routes as api_routes
 from functions.api.services import Api
+from functions.build_export import main as build_export
+from functions.build_export.archive import Builder
+from functions.dead_letter import main as dead_letter
 from functions.search.encoding import Encoders
 from functions.search.finder import Finder
 from functions.search.routes import routes as search_routes
 from functions.search.services import SearchServices
 from functions.start_jobs import main as start_jobs
 from functions.upload_finalized import main as upload_finalized
+from gpu_jobs.admin import command
 from tests.fakes import call_in_process
 from tests.faults import stages
 
@@ -66,6 +73,10 @@ class Endpoints:
     run: str
     #: Private key of the account that signs URLs.
     key_file: str
+    #: Where Google's side knocks; ends with a slash.
+    doors: str
+    #: Folder with a file for each account of Firebase.
+    accounts: str
     lease_s: float = 60.0
     idle_in_transaction_s: float = 30.0
     #: Versions of stages that are not 1.
@@ -92,9 +103,18 @@ class Wiring:
         identity = (Credentials("any-token"), PROJECT)
         enter(mock.patch("google.auth.default", return_value=identity))
         enter(mock.patch.object(auth, "_project", return_value=PROJECT))
+        enter(mock.patch.object(auth, "app"))
+        enter(mock.patch.object(firebase_auth, "delete_user", self._delete_account))
         enter(mock.patch.object(common.storage, "Retry", _impatient))
         enter(mock.patch.object(gpu_jobs.worker, "_PULL_S", _PULL_S))
-        enter(mock.patch.object(start_jobs, "_services", self._dispatched))
+        for module, name, service in (
+            (start_jobs, "_services", "dispatched"),
+            (dead_letter, "_dead_letters", "letters"),
+            (build_export, "_builder", "builder"),
+        ):
+            enter(mock.patch.object(module, name, partial(getattr, self, service)))
+        for module, role in ((command, "heimdex_operator"), (tiers, "")):
+            enter(mock.patch.object(module, "load", partial(self.settings, role)))
         for kind in (Database, Bus, ObjectStore, JobRunner):
             enter(mock.patch.object(kind, "connect", self._remembered(kind.connect)))
         return self
@@ -179,8 +199,16 @@ class Wiring:
         """What `start_jobs` talks to."""
         return start_jobs.connect(self.settings("heimdex_ingest"))
 
-    def _dispatched(self) -> start_jobs.Services:
-        return self.dispatched
+    @cached_property
+    def letters(self) -> DeadLetters:
+        """What `dead_letter` writes to."""
+        return DeadLetters(Database.connect(self.settings("heimdex_ingest")))
+
+    @cached_property
+    def builder(self) -> Builder:
+        """What `build_export` builds with."""
+        settings = self.settings("heimdex_api")
+        return Builder(self.api_database, ObjectStore.connect(settings), ARTIFACTS)
 
     def worker(self, lane: Lane) -> gpu_jobs.worker.Worker:
         """What an execution of a lane's job runs, on the stub pipeline."""
@@ -195,6 +223,13 @@ class Wiring:
                 settings = self.settings("heimdex_worker")
                 self._workers[lane] = gpu_jobs.main.connect(settings, lane, once=False)
         return self._workers[lane]
+
+    def _delete_account(self, uid: str, **_: object) -> None:
+        """`firebase_admin.auth.delete_user`."""
+        try:
+            Path(self.endpoints.accounts, uid).unlink()
+        except FileNotFoundError as error:
+            raise firebase_auth.UserNotFoundError(f"no account {uid}") from error
 
     def _authenticate(self, headers: RequestHeaders, *, check_revoked: bool) -> Principal:
         """Tokens are Firebase uids; what follows is the production code's."""

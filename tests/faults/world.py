@@ -26,11 +26,14 @@ from sqlalchemy.exc import DBAPIError
 from common import log
 from common.bus import Bus
 from common.domain import LANES
+from common.messages import DEAD_LETTER_TOPIC
 from common.storage import ObjectStore
+from common.videos.erasing import sha256_of
+from common.web.auth import user_id_of
 from local.executions import JobSpec
 from local.jobs import JobsServer
 from local.postgres import RUNTIME_ROLES
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, SubscriptionPlan, declare
 from local.storage import StorageServer
 from local.storage.faults import Faults as StorageFaults
 from local.topology import declare_topology
@@ -42,10 +45,14 @@ from tests.faults.proxy import Proxy
 from tests.faults.wiring import ARTIFACTS, PROJECT, SIGNER, UPLOADS, Endpoints, Wiring
 
 _DATABASE: Final = "faults"
+#: The harness's own: what was published to the dead-letter topic, whatever became of it.
+DEAD_LETTERS: Final = "heimdex-dead-letter-hold"
 _SUBSCRIPTIONS: Final = (
     *(f"heimdex-{lane}-{kind}" for lane in LANES for kind in ("work", "doorbell")),
     "heimdex-sweep-push",
-    "heimdex-dead-letter-hold",
+    "heimdex-dead-letter-push",
+    "heimdex-export-push",
+    DEAD_LETTERS,
 )
 #: Postgres is never kept down for nearly as long.
 _PATIENCE_S: Final = 30.0
@@ -56,7 +63,16 @@ _TIMES: Final[Mapping[str, tuple[str, ...]]] = {
     "videos": ("created_at",),
     "erasures": ("created_at",),
     "upload_objects": ("expires_at",),
+    "exports": ("created_at", "lease_until", "rung_at", "expires_at"),
 }
+#: Those of what is kept for days.
+_LONG_TIMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "videos": ("created_at", "expires_at", "expiry_announced_at"),
+    "exports": ("created_at", "expires_at"),
+    "dead_letters": ("received_at",),
+}
+#: Operators, and the owner of the tables.
+_PEOPLES_ROLES: Final = ("heimdex_operator", "")
 
 
 class World:
@@ -75,6 +91,9 @@ class World:
         self.directory = Path(enter(tempfile.TemporaryDirectory(prefix="heimdex-faults-")))
         log.configure("faults", stream=enter((self.directory / "harness.log").open("w")))
         self.log = self.directory / "children.log"
+        #: Firebase's, as files by their ids.
+        self.accounts = self.directory / "accounts"
+        self.accounts.mkdir()
         self.zygote = enter(Zygote(self.log))
         self.postgres = enter(postgres_server())
         self._make_database()
@@ -95,9 +114,7 @@ class World:
         self.pubsub = enter(
             PubSubServer(self.directory / "pubsub", project=PROJECT, clock=self._clock)
         )
-        declare_topology(
-            self.pubsub.endpoint, project=PROJECT, start_jobs_url=self.doors.url("push")
-        )
+        self._declare()
         self.jobs = enter(self._jobs())
         self.proxy = enter(Proxy(self.directory / "wire", lambda: self.postgres._socket))
         self.wiring = enter(Wiring(self.endpoints()))
@@ -113,9 +130,9 @@ class World:
     def endpoints(self, *, proxied: bool = False, **changes: Any) -> Endpoints:
         """Where a process finds everything; `proxied` puts the cuttable wire before Postgres."""
         url = partial(self.postgres.url, _DATABASE)
-        urls = {role: url(role) for role in RUNTIME_ROLES}
+        urls = {role: url(role) for role in (*RUNTIME_ROLES, *_PEOPLES_ROLES)}
         if proxied:
-            urls = {
+            urls |= {
                 role: f"postgresql+pg8000://{role}@/{_DATABASE}?unix_sock={self.directory}/wire"
                 for role in RUNTIME_ROLES
             }
@@ -125,6 +142,8 @@ class World:
             pubsub=self.pubsub.endpoint,
             run=self.jobs.endpoint,
             key_file=str(self._key_file),
+            doors=self.doors.url(""),
+            accounts=str(self.accounts),
             **changes,
         )
 
@@ -153,6 +172,16 @@ class World:
             self.rows(f"UPDATE {table} SET {moved}", s=seconds)
         self.pubsub.tick()
 
+    def pass_days(self, user_id: UUID, days: float) -> None:
+        """Let that much time pass for what is kept of one user, and for letters of nobody."""
+        for table, columns in _LONG_TIMES.items():
+            moved = ", ".join(f"{x} = {x} - make_interval(secs => :s)" for x in columns)
+            self.rows(
+                f"UPDATE {table} SET {moved} WHERE user_id = :id OR user_id IS NULL",
+                s=days * 24 * 3600,
+                id=user_id,
+            )
+
     def stop_postgres(self) -> None:
         """Kill every process of Postgres."""
         self._is_up = False
@@ -176,12 +205,22 @@ class World:
             server.ensure_postgres_running()
             self._is_up = True
 
+    def accounts_of(self, user_id: UUID) -> list[Path]:
+        """What Firebase knows of a user: one file, or none."""
+        return [x for x in self.accounts.iterdir() if user_id_of(PROJECT, x.name) == user_id]
+
     def forget(self, user_id: UUID) -> None:
         """Remove a user with everything there is of it, and all messages and faults."""
         self.storage.faults = StorageFaults()
         self.proxy.reset()
         self.rows("DELETE FROM users WHERE id = :id", id=user_id)
-        self.rows("TRUNCATE noted_changes")
+        self.rows("DELETE FROM audit_events WHERE user_id = :id", id=user_id)
+        self.rows("DELETE FROM erasure_receipts WHERE user_sha256 = :sha", sha=sha256_of(user_id))
+        # Those of a run went with it; these could not be read.
+        self.rows("DELETE FROM dead_letters")
+        self.rows("TRUNCATE faults.changes")
+        for account in self.accounts_of(user_id):
+            account.unlink()
         for bucket in (UPLOADS, ARTIFACTS):
             for info in list(self.store.list(bucket, "")):
                 if str(user_id) in info.name:
@@ -196,6 +235,17 @@ class World:
         ):
             while calls.draw(method):
                 pass
+
+    def _declare(self) -> None:
+        declare_topology(
+            self.pubsub.endpoint,
+            project=PROJECT,
+            start_jobs_url=self.doors.url("push"),
+            dead_letter_url=self.doors.url("letter"),
+            build_export_url=self.doors.url("export"),
+        )
+        held = SubscriptionPlan(name=DEAD_LETTERS, topic=DEAD_LETTER_TOPIC)
+        declare(self.pubsub.endpoint, PROJECT, topics=(), subscriptions=[held])
 
     def _clock(self) -> float:
         return time.time() + self._ahead_s
