@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from common.encoders import load
 from functions.api.meta import OPENAPI_PATH
 from local.postgres import Postgres
-from tests.conftest import fresh_database
+from tests.conftest import new_database
 from tests.integration.tenants.world import Tenant, World
 
 _DOCUMENT = json.loads(OPENAPI_PATH.read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ _MANY_EXAMPLES = 100
 @pytest.fixture(scope="module")
 def world(postgres: Postgres) -> Iterator[World]:
     """Both functions over one database."""
-    with fresh_database(postgres) as database:
+    with new_database(postgres) as database:
         made = World(database, load("offline"))
         yield made
         made.close()
