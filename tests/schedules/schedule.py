@@ -157,6 +157,10 @@ class Schedule:
             return
         (run,) = self.world.owner("SELECT * FROM runs WHERE id = :id", id=lease.run.run_id)
         assert run.fencing_token == lease.fencing_token, f"I8 {process.actor.name}: stale {effect}"
+        if effect == "stage.plan":
+            # Whoever slept through its lease may wake while the heir is at work.
+            for other in self._workers():
+                other.asleep &= other.lane != process.lane
 
     def _end(self, process: Process) -> None:
         self._running.remove(process)
