@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-import grpc
 import sqlalchemy
 from sqlalchemy import event
 
@@ -97,7 +96,8 @@ def _shift_clock(by_s: float) -> None:
     """Let this process think that it is earlier or later, in every module that asks the time."""
     real_time, real = time.time, datetime.datetime
     # It hands absolute times to a library whose clock cannot be shifted from here.
-    vars(grpc._channel)["time"] = SimpleNamespace(**vars(time))
+    channel: Any = sys.modules["grpc._channel"]
+    channel.time = SimpleNamespace(**vars(time))
 
     class _Kind(type):
         def __instancecheck__(cls, instance: object) -> bool:
