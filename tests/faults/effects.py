@@ -144,6 +144,7 @@ SCENARIOS: Final[Mapping[str, Plan]] = {
     ),
     "overdraw": _plan(errands=frozenset({"overdraw"})),
     "rerun": _plan(errands=frozenset({"rerun"})),
+    "resume": _plan(errands=frozenset({"resume"}), expect=Expect(repeats=_REPEATS, buried=1)),
     "replay": _plan(
         setup=_send_garbage,
         errands=frozenset({"replay"}),

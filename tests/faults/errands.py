@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from common.messages import DEAD_LETTER_TOPIC, RunReady, encode
+from tests.faults.waiting import for_pushes
+
 if TYPE_CHECKING:
     from tests.faults.story import Story
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 _DAYS: Final = 8.0
 #: Beyond the time for which archives, past exports and letters are kept.
 _MANY_DAYS: Final = 31.0
+_OPERATOR: Final = "somebody"
 #: What cannot be read is buried again when it is sent again.
 _BURIED_AGAIN: Final = 2
 #: Nothing before it is made again by the operator's order.
@@ -52,26 +56,56 @@ def overdraw(story: Story) -> None:
 
 def rerun(story: Story) -> None:
     """An operator has the last stages made again."""
-    order = ("rerun", str(story.video_id), "--reason", "a test", "--by", "somebody")
-    story.operate(*order, "--from-stage", _FROM_STAGE)
+    _order(story)
     story.settle()
+    _look_at_notes(story)
+
+
+def resume(story: Story) -> None:
+    """A letter says that nobody took the run's message: it is replayed while the run waits."""
+    _order(story)
+    (run,) = story.world.rows(
+        "SELECT id FROM runs WHERE user_id = :id AND state = 'ready'", **_id(story)
+    )
+    ready = RunReady(user_id=story.user_id, run_id=run.id, lane="gpu")
+    story.world.bus.publish(DEAD_LETTER_TOPIC, encode(ready).encode(), {}, effect="test.publish")
+    for_pushes(story.world)
+    (letter,) = story.world.rows("SELECT id FROM dead_letters WHERE run_id = :id", id=run.id)
+    story.operate("dead-letters", "--replay", letter.id, "--by", _OPERATOR)
+    story.settle()
+    _look_at_notes(story)
+    _look_at_replayed(story, letter.id)
+
+
+def _order(story: Story) -> None:
+    order = ("rerun", str(story.video_id), "--from-stage", _FROM_STAGE)
+    story.operate(*order, "--reason", "a test", "--by", _OPERATOR)
+
+
+def _look_at_notes(story: Story) -> None:
     notes = story.world.rows(
         "SELECT operator, from_stage FROM interventions WHERE user_id = :id", **_id(story)
     )
-    if [tuple(note) for note in notes] != [("somebody", _FROM_STAGE)]:
+    if [tuple(note) for note in notes] != [(_OPERATOR, _FROM_STAGE)]:
         story.complaints.append(f"on record as made again: {notes}")
 
 
 def replay(story: Story) -> None:
     """An operator has a letter that nobody could read sent again."""
-    (letter,) = story.world.rows("SELECT id FROM dead_letters WHERE user_id IS NULL")
-    story.operate("dead-letters", "--replay", letter.id, "--by", "somebody")
+    letter, *_ = story.world.rows("SELECT id FROM dead_letters WHERE user_id IS NULL")
+    story.operate("dead-letters", "--replay", letter.id, "--by", _OPERATOR)
     story.settle()
     (buried,) = story.world.rows("SELECT count(*) AS letters FROM dead_letters")
     if buried.letters < _BURIED_AGAIN:
         story.complaints.append("the letter was not sent again")
-    replayed = story.world.rows("SELECT id FROM dead_letters WHERE replayed_by = 'somebody'")
-    if [row.id for row in replayed] != [letter.id]:
+    _look_at_replayed(story, letter.id)
+
+
+def _look_at_replayed(story: Story, letter_id: str) -> None:
+    replayed = story.world.rows(
+        "SELECT id FROM dead_letters WHERE replayed_by = :operator", operator=_OPERATOR
+    )
+    if [row.id for row in replayed] != [letter_id]:
         story.complaints.append(f"{len(replayed)} letters are marked as replayed")
 
 
@@ -123,6 +157,7 @@ ERRANDS: Final[Mapping[str, Callable[[Story], None]]] = {
     "outlive": outlive,
     "overdraw": overdraw,
     "rerun": rerun,
+    "resume": resume,
     "replay": replay,
     "expire": expire,
     "delete": delete,
