@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -117,7 +116,7 @@ def test_the_id_of_an_event_is_no_proof(
     assert [len(_runs(database, upload)) for upload in uploads] == [1, 1]
 
 
-@pytest.mark.parametrize("body", [b"{", json.dumps({"a secret": uuid4().hex}).encode()])
+@pytest.mark.parametrize("body", [b"{", b'{"a secret": "2a437cd0b3e8479393518317a994e175"}'])
 def test_a_refusal_repeats_nothing_of_what_was_sent(events: Any, body: bytes) -> None:
     """The framework's own refusal would quote all headers and the body."""
     headers = {"Authorization": "Bearer a-secret", "content-type": "application/json"}
