@@ -5,8 +5,10 @@ Every clip is a list of shots of known length, so a test knows its cuts to the m
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -83,12 +85,23 @@ def write_clip(path: Path, spec: ClipSpec | None = None, **changes: Any) -> Clip
     spec = spec or ClipSpec(**changes)
     container = _FORMATS.get(path.suffix[1:], path.suffix[1:])
     options = dict(spec.container_options)
-    with av.open(str(path), "w", format=container, options=options) as output:
+    with (
+        _own_priority(),
+        av.open(str(path), "w", format=container, options=options) as output,
+    ):
         output.metadata.update(dict(spec.metadata))
         _write_streams(output, container, spec)
     if spec.rotation_deg:
         rotate_track_header(path, spec.rotation_deg, spec)
     return spec
+
+
+@contextmanager
+def _own_priority() -> Iterator[None]:
+    """Undo what SVT-AV1 does as root: it makes its caller a real-time process, for good."""
+    yield
+    if hasattr(os, "sched_setscheduler"):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def paint(spec: ClipSpec, time_ms: float) -> Picture:
