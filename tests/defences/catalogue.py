@@ -46,9 +46,9 @@ DEFENCES: Final = (
     ),
     _defence(
         "a deleted video's objects are looked for until no worker can write any",
-        "functions/start_jobs/sweeping.py",
-        "        if erasure.settled:\n",
-        "        if erasure is not None:\n",
+        "functions/start_jobs/erasing.py",
+        "        ends = erasure.settled and not late\n",
+        "        ends = True\n",
         _EVENTS + "test_a_deleted_video_leaves_no_object",
     ),
     _defence(
@@ -169,8 +169,9 @@ DEFENCES: Final = (
     _defence(
         "a publish is waited for",
         "common/bus.py",
-        "return str(future.result(timeout=self._timeout_s))",
-        "return str(future)",
+        "                raise translate(error, what) from error\n"
+        "        return str(response.message_ids[0])",
+        '                return ""\n        return str(response.message_ids[0])',
         "tests/unit/common/test_bus.py::test_long_outage_is_transient",
         "tests/unit/common/test_bus.py::test_message_goes_round",
     ),
@@ -209,8 +210,8 @@ DEFENCES: Final = (
     _defence(
         "an idempotency key cannot ask for something else",
         "common/web/idempotency.py",
-        "if row.request_sha256 != attempt.request_sha256:",
-        "if not row.request_sha256:",
+        "if row.response is None or row.request_sha256 != attempt.request_sha256:",
+        "if row.response is None:",
         _IDEMPOTENCY + "test_a_key_cannot_ask_for_something_else",
     ),
     _defence(
@@ -231,8 +232,8 @@ DEFENCES: Final = (
     _defence(
         "a tenant ends with its transaction",
         "common/database.py",
-        "SELECT set_config('app.user_id', :user_id, true)",
-        "SELECT set_config('app.user_id', :user_id, false)",
+        "_TENANT = text(\"SELECT set_config('app.user_id', :user_id, true)\")",
+        "_TENANT = text(\"SELECT set_config('app.user_id', :user_id, false)\")",
         _DATABASE + "test_a_commit_does_not_leave_its_tenant_behind",
     ),
     _defence(

@@ -29,11 +29,11 @@ def test_a_defence_can_be_removed(defence: Defence) -> None:
 
 
 def test_every_policy_is_a_defence(database: TestDatabase) -> None:
-    """Each policy of the schema is on the list, those of tenants and those of the ledger."""
+    """Each policy of the schema is on the list."""
     found = policies(database)
     made = list(defences(found))
     assert len({defence.name for defence in made}) == len(found)
-    assert {policy.name for policy in found} == {"tenant", "ledger"}
+    assert {policy.name for policy in found} == {"tenant", "ledger", "operator", "audit", "record"}
     for defence in made:
         _stale(defence)
 

@@ -1,4 +1,7 @@
-"""One world for all tests of a process: starting it takes seconds, a run about one."""
+"""One world for all tests of a module: starting it takes seconds, a run about one.
+
+No longer than that, as it holds patches of the clients that other modules' tests need whole.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tests.faults.ended import Bystander
 from tests.faults.world import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """Postgres, the stand-ins and the zygote."""
     with World() as found:
@@ -26,7 +29,7 @@ def _collect() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bystander(world: World) -> Bystander:
     """A tenant whom no fault may touch."""
     return runs.make_bystander(world)

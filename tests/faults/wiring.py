@@ -122,11 +122,11 @@ class Wiring:
     def __exit__(self, *_: object) -> None:
         self._patches.close()
 
-    def _remembered(self, connect: Callable[[Settings], Any]) -> Callable[[Settings], Any]:
+    def _remembered(self, connect: Callable[..., Any]) -> Callable[..., Any]:
         """Close with the wiring whatever the production code connects."""
 
-        def connect_and_remember(settings: Settings) -> Any:
-            connected = connect(settings)
+        def connect_and_remember(settings: Settings, **options: Any) -> Any:
+            connected = connect(settings, **options)
             self._patches.callback(connected.close)
             return connected
 

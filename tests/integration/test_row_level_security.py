@@ -36,7 +36,23 @@ TABLES = (
     "frame_codes",
     "people",
     "scene_people",
+    "quota_buckets",
+    "audit_events",
+    "erasure_receipts",
+    "exports",
 )
+#: Policies of roles that work across tenants, or for operators, by name; `audit` is on all tables.
+BEYOND = {
+    "ledger": (
+        "users videos quota_buckets runs outbox erasures idempotency_keys audit_events "
+        "dead_letters exports"
+    ),
+    "operator": (
+        "videos upload_objects runs jobs outbox erasures interventions dead_letters "
+        "erasure_receipts"
+    ),
+    "record": "dead_letters",
+}
 _FILL = """
 INSERT INTO users (id, firebase_uid) VALUES (:u, CAST(:u AS text));
 INSERT INTO videos (user_id, id, title) VALUES (:u, :v, 't');
@@ -63,6 +79,11 @@ INSERT INTO frame_codes (user_id, index_version, scene_id, time_ms, code)
     VALUES (:u, 'i', :v, 0, CAST(repeat('1', 1152) AS bit(1152)));
 INSERT INTO people (user_id, id, name) VALUES (:u, :v, 'n');
 INSERT INTO scene_people (user_id, person_id, scene_id, confidence) VALUES (:u, :v, :v, 1);
+INSERT INTO quota_buckets (user_id, bucket, full_at) VALUES (:u, 'uploads', now());
+INSERT INTO audit_events (user_id, id, actor, action) VALUES (:u, :v, 'user', 'video.deleted');
+INSERT INTO erasure_receipts (id, user_sha256, subject, subject_sha256, requested_by)
+    VALUES (:u, encode(sha256(convert_to(CAST(:u AS text), 'UTF8')), 'hex'), 'video', 's', 'user');
+INSERT INTO exports (user_id, id) VALUES (:u, :v);
 """
 
 
@@ -113,7 +134,8 @@ def pool(tenants: Tenants, role: str) -> Iterator[Database]:
 
 
 def _owner(table: str) -> str:
-    return "id" if table == "users" else "user_id"
+    """The column that says whose a row is; a receipt's own id is its user's here."""
+    return "id" if table in ("users", "erasure_receipts") else "user_id"
 
 
 def test_the_tables_are_all(tenants: Tenants) -> None:
@@ -122,6 +144,19 @@ def test_the_tables_are_all(tenants: Tenants) -> None:
         "SELECT tablename FROM pg_policies WHERE policyname = 'tenant'"
     )
     assert sorted(row.tablename for row in rows) == sorted(TABLES)
+
+
+def test_roles_beyond_tenants_have_policies(tenants: Tenants) -> None:
+    """Those that there have to be, and no other."""
+    rows = tenants.database.owner_rows(
+        "SELECT policyname, tablename FROM pg_policies WHERE policyname <> 'tenant'"
+    )
+    expected = {(name, table) for name, tables in BEYOND.items() for table in tables.split()}
+    secured = tenants.database.owner_rows(
+        "SELECT relname FROM pg_class WHERE relrowsecurity AND relkind = 'r'"
+    )
+    expected |= {("audit", row.relname) for row in secured}
+    assert {(row.policyname, row.tablename) for row in rows} == expected
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -217,12 +217,16 @@ class TenantsMachine(RuleBasedStateMachine):
         return list(tenant.videos)[which % len(tenant.videos)]
 
     def _ids(self, tenant: Tenant, which: int) -> dict[str, UUID]:
-        """A video that is there and one of its scenes."""
+        """A video that is there, one of its scenes, and an archive."""
         video_id = self._video(tenant, which)
         if not tenant.videos[video_id]:
             self.world.index(tenant, video_id)
         scenes = tenant.videos[video_id]
-        return {"video_id": video_id, "scene_id": scenes[which % len(scenes)]}
+        return {
+            "video_id": video_id,
+            "scene_id": scenes[which % len(scenes)],
+            "export_id": self.world.export(tenant),
+        }
 
     def _two(self, who: int, step: int) -> tuple[Tenant, Tenant]:
         return self.all[who], self.all[(who + step) % TENANTS]

@@ -59,6 +59,8 @@ class Tenant:
     videos: dict[UUID, list[UUID]] = field(default_factory=dict)
     #: Every id that ever was theirs.
     ids: set[str] = field(default_factory=set)
+    #: An archive of all that is theirs, once they asked for one.
+    export_id: UUID | None = None
     #: A token for the second page of their videos, if there ever was one.
     page_token: str = ""
 
@@ -103,7 +105,8 @@ class World:
         made = [Tenant(place=place) for place in range(TENANTS)]
         for tenant in made:
             self._database.owner_rows(
-                "INSERT INTO users (id, firebase_uid, email) VALUES (:id, :uid, :email)",
+                "INSERT INTO users (id, firebase_uid, email, tier) "
+                "VALUES (:id, :uid, :email, 'enterprise')",
                 id=tenant.user_id,
                 uid=str(tenant.user_id),
                 email=f"{tenant.mark}@example.com",
@@ -159,12 +162,25 @@ class World:
             id=video_id,
             version=VERSION,
         )
+        self._database.owner_rows(
+            "UPDATE upload_objects SET finalized_at = clock_timestamp(), generation = 1 "
+            "WHERE video_id = :id",
+            id=video_id,
+        )
         with self._worker.tenant(tenant.user_id, effect="test.store") as tx:
             replace_video(
                 tx, user_id=tenant.user_id, video_id=video_id, rows=index_rows(VERSION, rows)
             )
         tenant.videos[video_id] = [row.scene_id for row in rows]
         self.own(tenant, *tenant.videos[video_id])
+
+    def export(self, tenant: Tenant) -> UUID:
+        """An archive that waits to be built."""
+        if tenant.export_id is None:
+            answer = self.call(tenant, "POST", "/v1/exports", body={})
+            tenant.export_id = UUID(answer.body["id"])
+            self.own(tenant, tenant.export_id)
+        return tenant.export_id
 
     def _assert_own(self, tenant: Tenant, text: str, sent: str) -> None:
         """No id and no mark of another, but what the asker said itself and is told again."""
