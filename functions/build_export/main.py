@@ -13,10 +13,10 @@ import functions_framework
 
 from common import config, log
 from common.database import Database
-from common.errors import ContractError, TransientError
 from common.messages import ExportRequested, decode, unwrap_push
 from common.storage import ObjectStore
 from common.web.envelope import harden
+from common.web.pushes import answer_push
 from functions.build_export.archive import Builder
 
 log.configure("build_export")
@@ -34,14 +34,10 @@ def _builder() -> Builder:
 @functions_framework.http
 def build_export(request: flask.Request) -> flask.Response:
     """Answer a push of Pub/Sub."""
-    try:
-        pushed = unwrap_push(request.get_data())
-        with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
-            _builder().build(decode(ExportRequested, pushed.data))
-    except ContractError as error:
-        # Pushing it again would not make it readable.
-        log.event("push.invalid", severity="ERROR", error=error)
-    except TransientError as error:
-        log.event("push.failed", severity="WARNING", error=error)
-        return flask.Response(status=503)
-    return flask.Response(status=204)
+    return answer_push(_take, request.get_data())
+
+
+def _take(body: bytes) -> None:
+    pushed = unwrap_push(body)
+    with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
+        _builder().build(decode(ExportRequested, pushed.data))

@@ -12,10 +12,11 @@ import functions_framework
 
 from common import config, log
 from common.database import Database
-from common.errors import ContractError, TransientError
+from common.errors import ContractError
 from common.ledger.dead_letters import DeadLetters, read_letter
 from common.messages import Pushed, unwrap_push
 from common.web.envelope import harden
+from common.web.pushes import answer_push
 
 log.configure("dead_letter")
 harden()
@@ -30,17 +31,13 @@ def _dead_letters() -> DeadLetters:
 @functions_framework.http
 def dead_letter(request: flask.Request) -> flask.Response:
     """Answer a push of Pub/Sub."""
-    try:
-        pushed = unwrap_push(request.get_data())
-        with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
-            handle(pushed, _dead_letters())
-    except ContractError as error:
-        # Pushing it again would not make it readable.
-        log.event("push.invalid", severity="ERROR", error=error)
-    except TransientError as error:
-        log.event("push.failed", severity="WARNING", error=error)
-        return flask.Response(status=503)
-    return flask.Response(status=204)
+    return answer_push(_take, request.get_data())
+
+
+def _take(body: bytes) -> None:
+    pushed = unwrap_push(body)
+    with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
+        handle(pushed, _dead_letters())
 
 
 def handle(pushed: Pushed, letters: DeadLetters) -> None:

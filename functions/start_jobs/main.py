@@ -16,7 +16,6 @@ from common.arrivals import Arrivals
 from common.bus import Bus
 from common.config import Settings
 from common.database import Database
-from common.errors import ContractError, TransientError
 from common.jobs import JobRunner
 from common.ledger.claims import Claims
 from common.ledger.outbox import Outbox
@@ -27,6 +26,7 @@ from common.messages import Push, RunReady, decode, decode_push
 from common.storage import ObjectStore
 from common.web.envelope import harden
 from common.web.firebase import FirebaseAccounts
+from common.web.pushes import answer_push
 from functions.start_jobs.doorbell import Doorbell
 from functions.start_jobs.sweeping import Buckets, Sweeper, Timing
 
@@ -78,17 +78,13 @@ def connect(settings: Settings) -> Services:
 @functions_framework.http
 def start_jobs(request: flask.Request) -> flask.Response:
     """Answer a push of Pub/Sub."""
-    try:
-        push = decode_push(request.get_data())
-        with log.bound(traceparent=push.traceparent):
-            handle(push, _services())
-    except ContractError as error:
-        # Pushing it again would not make it readable.
-        log.event("push.invalid", severity="ERROR", error=error)
-    except TransientError as error:
-        log.event("push.failed", severity="WARNING", error=error)
-        return flask.Response(status=503)
-    return flask.Response(status=204)
+    return answer_push(_take, request.get_data())
+
+
+def _take(body: bytes) -> None:
+    push = decode_push(body)
+    with log.bound(traceparent=push.traceparent):
+        handle(push, _services())
 
 
 def handle(push: Push, services: Services) -> None:
