@@ -19,13 +19,9 @@ Action = Literal[
     "video.deleted",
     "video.expiry_announced",
     "video.expired",
-    "person.changed",
-    "consent.granted",
-    "consent.withdrawn",
     "export.created",
     "quota.refused",
     "tier.changed",
-    "operator.acted",
 ]
 
 _RECORD = text("""
@@ -57,8 +53,8 @@ def record(
         user_id: the tenant that it happened to.
         action: what happened.
         actor: who did it.
-        subject_id: the video, person or export.
-        code: a stable name, such as an error's code; never content or a person's name.
+        subject_id: the video or export.
+        code: a stable name, such as an error's code; never content.
     """
     values = {"user_id": user_id, "id": uuid4(), "actor": actor, "action": action}
     tx.execute(_RECORD, values | {"subject_id": subject_id, "code": code})

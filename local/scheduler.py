@@ -7,6 +7,7 @@ import threading
 from common import log
 from common.bus import Bus
 from common.errors import HeimdexError
+from common.messages import SWEEP_TOPIC
 
 
 class Scheduler:
@@ -36,6 +37,6 @@ class Scheduler:
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):
             try:
-                self._bus.publish("heimdex-sweep", b"{}", {}, effect="sweep.ring")
+                self._bus.publish(SWEEP_TOPIC, b"{}", {}, effect="sweep.ring")
             except HeimdexError as error:
                 log.event("sweep.ring_failed", severity="WARNING", code=error.code)

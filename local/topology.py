@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from common.domain import LANES
+from common.messages import DEAD_LETTER_TOPIC, EXPORT_TOPIC, SWEEP_TOPIC
 from local.pubsub.declare import SubscriptionPlan, declare
 
-_DEAD_LETTER = "heimdex-dead-letter"
-_EXPORT = "heimdex-export"
 _MAX_DELIVERY_ATTEMPTS = 10
 _ACK_DEADLINE_S = 30
 #: The longest there is: an archive of a large library takes minutes.
@@ -35,11 +34,11 @@ def declare_topology(
     plans = [
         *(_plan(f"{topic}-doorbell", topic, push_endpoint=start_jobs_url) for topic in lanes),
         *(_plan(f"{topic}-work", topic) for topic in lanes),
-        _plan("heimdex-sweep-push", "heimdex-sweep", push_endpoint=start_jobs_url),
+        _plan("heimdex-sweep-push", SWEEP_TOPIC, push_endpoint=start_jobs_url),
         # No dead letters: how often an export may be tried, its row counts.
         SubscriptionPlan(
             name="heimdex-export-push",
-            topic=_EXPORT,
+            topic=EXPORT_TOPIC,
             push_endpoint=build_export_url,
             ack_deadline_s=_EXPORT_DEADLINE_S,
             minimum_backoff_s=_MIN_BACKOFF_S,
@@ -48,7 +47,7 @@ def declare_topology(
         # Without a subscription a dead letter would be lost. It is pushed until it is taken.
         SubscriptionPlan(
             name="heimdex-dead-letter-push",
-            topic=_DEAD_LETTER,
+            topic=DEAD_LETTER_TOPIC,
             push_endpoint=dead_letter_url,
             ack_deadline_s=_ACK_DEADLINE_S,
             minimum_backoff_s=_MIN_BACKOFF_S,
@@ -58,7 +57,7 @@ def declare_topology(
     declare(
         endpoint,
         project,
-        topics=[*lanes, "heimdex-sweep", _DEAD_LETTER, _EXPORT],
+        topics=[*lanes, SWEEP_TOPIC, DEAD_LETTER_TOPIC, EXPORT_TOPIC],
         subscriptions=plans,
     )
 
@@ -69,7 +68,7 @@ def _plan(name: str, topic: str, *, push_endpoint: str = "") -> SubscriptionPlan
         topic=topic,
         push_endpoint=push_endpoint,
         ack_deadline_s=_ACK_DEADLINE_S,
-        dead_letter_topic=_DEAD_LETTER,
+        dead_letter_topic=DEAD_LETTER_TOPIC,
         max_delivery_attempts=_MAX_DELIVERY_ATTEMPTS,
         minimum_backoff_s=_MIN_BACKOFF_S,
         maximum_backoff_s=_MAX_BACKOFF_S,

@@ -6,6 +6,7 @@ A dead letter explains, it decides nothing: what became of a run, the run's row 
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 from uuid import UUID
@@ -26,10 +27,9 @@ MAX_PAYLOAD_BYTES: Final = 4096
 _SOURCE_SUBSCRIPTION: Final = "CloudPubSubDeadLetterSourceSubscription"
 _SOURCE_ATTEMPTS: Final = "CloudPubSubDeadLetterSourceDeliveryCount"
 
-_COLUMNS = (
-    "id, user_id, run_id, reason, error_code, subscription, delivery_attempts, payload, "
-    "received_at, replayed_at, replayed_by"
-)
+#: What the column holds, and more than Pub/Sub ever tries.
+_COUNT: Final = re.compile("[0-9]{1,9}")
+
 _VALUES = """
     :id, CAST(:user_id AS uuid), CAST(:run_id AS uuid), :reason, :error_code, :subscription,
     :delivery_attempts, :payload
@@ -100,7 +100,7 @@ def read_letter(message_id: str, data: bytes, attributes: dict[str, str]) -> Dea
         run_id=run_id,
         error_code=error_code,
         subscription=subscription,
-        delivery_attempts=int(attempts) if attempts.isascii() and attempts.isdigit() else 0,
+        delivery_attempts=int(attempts) if _COUNT.fullmatch(attempts) else 0,
         data=data[:MAX_PAYLOAD_BYTES],
     )
 

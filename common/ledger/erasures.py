@@ -43,7 +43,8 @@ _NOTE = text("""
 """)
 _FINISHED = text("UPDATE erasure_receipts SET finished_at = clock_timestamp() WHERE id = :id")
 _ALL_FINISHED = text("""
-    UPDATE erasure_receipts SET finished_at = clock_timestamp() WHERE finished_at IS NULL
+    UPDATE erasure_receipts SET finished_at = clock_timestamp()
+    WHERE user_sha256 = app_user_sha256() AND finished_at IS NULL
 """)
 _COUNT = text("""
     SELECT count(DISTINCT v.id) AS videos, count(DISTINCT r.id) AS runs,

@@ -89,7 +89,7 @@ def _become(question: BinaryIO, stderr_fd: int, kept: set[int], scratch: str) ->
                 os.close(fd)
             except OSError:  # the listing's own
                 continue
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - for life
     os.environ.clear()
     os.environ.update(sandbox_start.environment(scratch))
     os.chdir(scratch)

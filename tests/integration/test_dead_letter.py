@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 from common.bus import Bus
 from common.database import Database
 from common.errors import TransientError
-from common.ledger.dead_letters import DeadLetters
+from common.ledger.dead_letters import DeadLetters, read_letter
 from common.ledger.sweep import Sweep
 from common.messages import DEAD_LETTER_TOPIC, RunDied, RunReady, encode
 from functions.dead_letter import main as dead_letter
@@ -151,6 +151,13 @@ def test_what_pub_sub_gave_up_is_on_record(
     (letter,) = post.letters()
     assert (letter.reason, letter.subscription) == ("delivery_failed", "refused")
     assert (letter.delivery_attempts, letter.run_id) == (5, run_id)
+
+
+@pytest.mark.parametrize(("told", "attempts"), [("5", 5), ("9" * 5_000, 0), ("-1", 0), ("٣", 0)])
+def test_a_count_that_is_none_is_not_believed(told: str, attempts: int) -> None:
+    """A letter that could not be stored would be pushed again and again."""
+    told_by = {"CloudPubSubDeadLetterSourceDeliveryCount": told}
+    assert read_letter("1", b"", told_by).delivery_attempts == attempts
 
 
 def test_a_message_of_another_version_is_its_runs(
