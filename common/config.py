@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     upload_expires_in_s: int = Field(default=600, ge=10, le=604_800)
     #: An upload may still be running when its URL has expired; this long after, it never arrived.
     upload_grace_s: float = Field(default=3_600.0, ge=0)
+    #: The sweep deletes objects that no row stands for when they are older than this.
+    stray_after_s: float = Field(default=7 * 24 * 3_600.0, ge=0)
     preview_expires_in_s: int = Field(default=300, ge=10, le=3_600)
     max_upload_bytes: int = Field(default=1_000_000_000, gt=0)
     max_duration_ms: int = Field(default=600_000, gt=0)

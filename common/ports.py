@@ -17,6 +17,9 @@ class Objects(Protocol):
     def stat(self, bucket: str, name: str) -> ObjectInfo | None:
         """What is stored under the name now; None if nothing is."""
 
+    def page(self, bucket: str, prefix: str, *, start: str, limit: int) -> tuple[ObjectInfo, ...]:
+        """At most `limit` objects whose names start with the prefix, from `start` on, by name."""
+
     def read(
         self,
         bucket: str,

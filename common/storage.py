@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -56,6 +57,8 @@ class ObjectInfo:
     content_type: str
     #: Base64 of the big-endian checksum.
     crc32c: str
+    #: When this generation was stored; aware.
+    created_at: datetime
 
 
 class ObjectExistsError(PermanentError):
@@ -184,6 +187,19 @@ class ObjectStore:
                 bucket, prefix=prefix, timeout=_TIMEOUT, retry=self._retry
             ):
                 yield _info(blob)
+
+    def page(self, bucket: str, prefix: str, *, start: str, limit: int) -> tuple[ObjectInfo, ...]:
+        """At most `limit` (1–1,000) objects whose names start with `prefix`, from `start` on."""
+        with translated(f"{bucket}/{prefix}"):
+            blobs = self._client.list_blobs(
+                bucket,
+                prefix=prefix,
+                start_offset=start or None,
+                max_results=limit,
+                timeout=_TIMEOUT,
+                retry=self._retry,
+            )
+            return tuple(_info(blob) for blob in blobs)
 
     def write(
         self,
@@ -330,4 +346,5 @@ def _info(blob: Blob) -> ObjectInfo:
         size_bytes=int(blob.size),
         content_type=blob.content_type or "",
         crc32c=blob.crc32c,
+        created_at=blob.time_created,
     )

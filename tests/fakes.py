@@ -12,6 +12,8 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -117,6 +119,11 @@ class FileStore:
         found = (self._info(bucket, path) for path in (self._directory / bucket).glob("*.object"))
         return iter(sorted((x for x in found if x.name.startswith(prefix)), key=lambda x: x.name))
 
+    def page(self, bucket: str, prefix: str, *, start: str, limit: int) -> tuple[ObjectInfo, ...]:
+        """Some objects below a prefix, by name."""
+        found = (info for info in self.list(bucket, prefix) if info.name >= start)
+        return tuple(islice(found, limit))
+
     def _require(self, bucket: str, name: str, generation: int | None) -> None:
         info = self.stat(bucket, name)
         if info is None or generation not in (None, info.generation):
@@ -140,6 +147,7 @@ class FileStore:
             size_bytes=path.stat().st_size,
             content_type=known["content_type"],
             crc32c=base64.b64encode(checksum).decode(),
+            created_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
         )
 
 

@@ -27,14 +27,15 @@ class Swept:
     uploads: Uploads
 
 
-def make_sweeper(db: Database, directory: Path) -> Swept:
+def make_sweeper(db: Database, directory: Path, store: FileStore | None = None) -> Swept:
     """Wire a sweeper.
 
     Args:
         db: as `heimdex_ingest`.
         directory: for objects and messages.
+        store: the objects, if not in the directory.
     """
-    store = FileStore(directory / "objects")
+    store = store or FileStore(directory / "objects")
     bus = FileBus(directory / "messages", ack_deadline_s=0.0)
     uploads, outbox, sweep = Uploads(db, grace_s=60.0), Outbox(db, bus), Sweep(db)
     sweeper = Sweeper(

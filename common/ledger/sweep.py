@@ -29,6 +29,7 @@ _RING = text("""
            OR rung_at < clock_timestamp() - make_interval(secs => :ring_again_s))
     RETURNING lane, traceparent
 """)
+_VIDEO = text("SELECT 1 FROM videos WHERE user_id = :user_id AND id = :id")
 # Whoever was announced late still has the whole notice: the date moves with it.
 _ANNOUNCE = text("""
     UPDATE videos SET expiry_announced_at = clock.now, updated_at = clock.now,
@@ -85,6 +86,12 @@ class Sweep:
     def open_uploads(self, older_than_s: float) -> tuple[TenantRow, ...]:
         """Videos whose objects have not all been finalized."""
         return self._find("SELECT * FROM ledger_open_uploads(:seconds, :max_rows)", older_than_s)
+
+    def has_video(self, key: TenantRow) -> bool:
+        """Whether there is a row of the video, be it deleted and not yet erased."""
+        values = {"user_id": key.user_id, "id": key.id}
+        with self._db.tenant(key.user_id) as tx:
+            return tx.execute(_VIDEO, values).one_or_none() is not None
 
     def open_erasures(self) -> tuple[TenantRow, ...]:
         """Erasures that are not done."""

@@ -69,6 +69,7 @@ def connect(settings: Settings) -> Services:
                 ring_again_after_s=settings.ring_again_after_s,
                 lease_s=settings.lease_s,
                 grace_s=settings.upload_grace_s,
+                stray_after_s=settings.stray_after_s,
             ),
             accounts=FirebaseAccounts(),
         ),

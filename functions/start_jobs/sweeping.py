@@ -14,7 +14,8 @@ from common.ledger.rows import TenantRow
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import DeclaredObject, StoredObject, Uploads
 from common.ports import Accounts, Objects
-from functions.start_jobs.erasing import Eraser
+from functions.start_jobs.erasing import ARTIFACTS, UPLOADS, Eraser
+from functions.start_jobs.strays import Place, Strays
 
 #: The writer of an outbox row publishes it at once; after this long it did not get to it.
 _UNPUBLISHED_S: Final = 10.0
@@ -39,6 +40,8 @@ class Timing:
     lease_s: float
     #: An upload under way may end this long after its URL expired.
     grace_s: float = 3_600.0
+    #: An object that no row stands for is deleted after this long.
+    stray_after_s: float = 7 * 24 * 3600.0
 
     @property
     def settle_s(self) -> float:
@@ -53,6 +56,15 @@ class Buckets:
     store: Objects
     uploads: str
     artifacts: str
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where objects of videos are."""
+        return tuple(
+            Place(bucket=bucket, prefix=f"{kind}/")
+            for bucket, kinds in ((self.uploads, UPLOADS), (self.artifacts, ARTIFACTS))
+            for kind in kinds
+        )
 
 
 @dataclass(kw_only=True)
@@ -100,6 +112,7 @@ class Sweeper:
             artifacts=buckets.artifacts,
             accounts=accounts,
         )
+        self._strays = Strays(sweep, buckets.store, buckets.places, after_s=timing.stray_after_s)
 
     def sweep(self) -> Report:
         """Look after everything once; what fails for one row does not stop the others.
@@ -116,6 +129,7 @@ class Sweeper:
         self._each(report, "announced", self._sweep.expiring_videos(NOTICE_S), self._announce)
         self._each(report, "expired", self._sweep.expired_videos(NOTICE_S), self._expire)
         self._each(report, "erased", self._sweep.open_erasures(), self._eraser.erase)
+        self._each(report, "strays", self._find_strays(report), self._eraser.erase_stray)
         self._each(report, "exports", self._sweep.due_exports(again_s), self._ring_export)
         self._each(report, "archives", self._sweep.expired_exports(), self._expire_export)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
@@ -138,6 +152,15 @@ class Sweeper:
             except HeimdexError as error:
                 report.errors += 1
                 log.event("sweep.failed", severity="WARNING", kind=kind, error=error)
+
+    def _find_strays(self, report: Report) -> tuple[TenantRow, ...]:
+        """The only finding that asks Cloud Storage: when that is away, the rest goes on."""
+        try:
+            return self._strays.find()
+        except HeimdexError as error:
+            report.errors += 1
+            log.event("sweep.failed", severity="WARNING", kind="strays", error=error)
+            return ()
 
     def _ring(self, row: TenantRow) -> bool:
         message_ids = self._sweep.ring(row, self._timing.ring_again_after_s)

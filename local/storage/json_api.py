@@ -114,6 +114,7 @@ class JsonApi:
             bucket,
             prefix=query.get("prefix", ""),
             delimiter=query.get("delimiter", ""),
+            start=query.get("startOffset", ""),
             after=_after(query.get("pageToken", "")),
             limit=min(int(limit), _MAX_PAGE) if limit.isdecimal() and int(limit) else _MAX_PAGE,
         )

@@ -157,9 +157,24 @@ class Objects:
         self._state.content(found.file).unlink(missing_ok=True)
 
     def page(
-        self, bucket: str, *, prefix: str = "", delimiter: str = "", after: str = "", limit: int
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        start: str = "",
+        after: str = "",
+        limit: int,
     ) -> Listing:
         """One page of at most `limit` objects and common prefixes.
+
+        Args:
+            bucket: where to look.
+            prefix: what names begin with.
+            delimiter: ends a common prefix; "" for none.
+            start: the first name that counts.
+            after: the last name or prefix of the page before.
+            limit: ≥ 1.
 
         Raises:
             StorageProblem: 404, the bucket does not exist.
@@ -168,7 +183,7 @@ class Objects:
         objects: list[StoredObject] = []
         prefixes: list[str] = []
         last = after
-        for stored in self._matching(bucket, prefix, after):
+        for stored in self._matching(bucket, prefix, max(start, prefix), after):
             group = _group(stored.name, prefix, delimiter)
             if group and group in (last, *prefixes[-1:]):
                 continue
@@ -181,11 +196,11 @@ class Objects:
             last = group or stored.name
         return Listing(objects=tuple(objects), prefixes=tuple(prefixes), after="")
 
-    def _matching(self, bucket: str, prefix: str, after: str) -> Iterator[StoredObject]:
+    def _matching(self, bucket: str, prefix: str, first: str, after: str) -> Iterator[StoredObject]:
         rows = self._state.rows.execute(
             "SELECT record FROM objects WHERE bucket = ? AND name > ? AND name >= ? "
             "AND substr(name, 1, length(?)) = ? ORDER BY name",
-            (bucket, after, prefix, prefix, prefix),
+            (bucket, after, first, prefix, prefix),
         )
         for (record,) in rows:
             yield _RECORD.validate_json(record)

@@ -10,6 +10,7 @@ import gzip
 import io
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -207,6 +208,25 @@ def test_list(rig: Rig) -> None:
     pages = rig.client.list_blobs(rig.bucket, prefix=rig.prefix + "v/", delimiter="/", page_size=1)
     assert [blob.name.removeprefix(rig.prefix) for blob in pages] == ["v/1", "v/2"]
     assert pages.prefixes == {rig.prefix + "v/sub/"}
+
+
+def test_page(rig: Rig) -> None:
+    """A page begins at a name, whether or not it exists, and holds no more than asked for."""
+    for name in ("v/1", "v/2", "v/4", "w/1"):
+        write(rig, name, b"x")
+
+    def page(start: str, limit: int = 10) -> list[str]:
+        first = rig.prefix + start if start else ""
+        found = rig.store.page(rig.bucket, rig.prefix + "v/", start=first, limit=limit)
+        assert all(abs(datetime.now(UTC) - info.created_at) < timedelta(hours=1) for info in found)
+        return [info.name.removeprefix(rig.prefix) for info in found]
+
+    assert page("") == ["v/1", "v/2", "v/4"]
+    assert page("v/2") == ["v/2", "v/4"]
+    assert page("v/3") == ["v/4"]
+    assert page("v/5") == []
+    assert page("", limit=2) == ["v/1", "v/2"]
+    assert page("v/2", limit=1) == ["v/2"]
 
 
 def test_delete_prefix(rig: Rig) -> None:

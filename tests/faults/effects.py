@@ -139,6 +139,7 @@ SCENARIOS: Final[Mapping[str, Plan]] = {
         expect=Expect(repeats=_REPEATS, buried=1, letters_forgotten=True),
     ),
     "keep": _plan(errands=frozenset({"expire"}), expect=Expect(state="deleted", repeats=_REPEATS)),
+    "stray": _plan(errands=frozenset({"stray"})),
     "leave": _plan(
         errands=frozenset({"export", "leave"}), expect=Expect(state="gone", repeats=_REPEATS)
     ),

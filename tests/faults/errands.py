@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from common.messages import DEAD_LETTER_TOPIC, RunReady, encode
 from tests.faults.waiting import for_pushes
+from tests.faults.wiring import UPLOADS
 
 if TYPE_CHECKING:
     from tests.faults.story import Story
@@ -128,6 +130,15 @@ def delete(story: Story) -> None:
     story.settle()
 
 
+def stray(story: Story) -> None:
+    """An object of a video that nobody knows is found, though no event told of it."""
+    name = f"videos/{story.user_id}/{uuid4()}.mp4"
+    story.world.store.write(UPLOADS, name, b"late", content_type="video/mp4", effect="test.leave")
+    story.sweep_late()
+    if story.world.store.stat(UPLOADS, name) is not None:
+        story.complaints.append("the object of no video is still there")
+
+
 def leave(story: Story) -> None:
     """The user deletes the account; whoever asks again may find no account any more."""
     path = "/v1/me?confirm=delete-everything"
@@ -161,6 +172,7 @@ ERRANDS: Final[Mapping[str, Callable[[Story], None]]] = {
     "replay": replay,
     "expire": expire,
     "delete": delete,
+    "stray": stray,
     "leave": leave,
 }
 #: After these search no longer finds the video that it found before.

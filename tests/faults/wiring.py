@@ -146,6 +146,7 @@ class Wiring:
             run_endpoint=endpoints.run,
             lease_s=endpoints.lease_s,
             idle_exit_s=0.0,
+            stray_after_s=0.0,
             idle_in_transaction_s=endpoints.idle_in_transaction_s,
         )
 

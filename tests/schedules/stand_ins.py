@@ -152,6 +152,11 @@ class Store:
             self.delete(bucket, name, effect=effect)
         return len(names)
 
+    def page(self, bucket: str, prefix: str, *, start: str, limit: int) -> tuple[ObjectInfo, ...]:
+        """Some objects below a prefix, by name."""
+        page = self._objects.page(bucket, prefix=prefix, start=start, limit=limit)
+        return tuple(_info(stored) for stored in page.objects)
+
     def names(self, bucket: str, prefix: str = "") -> list[str]:
         """Names of all objects."""
         page = self._objects.page(bucket, prefix=prefix, limit=10_000)
@@ -177,6 +182,7 @@ def _info(stored: StoredObject) -> ObjectInfo:
         size_bytes=stored.size_bytes,
         content_type=stored.attributes.content_type,
         crc32c=stored.crc32c,
+        created_at=stored.created_at,
     )
 
 
