@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="of the first run of each cell")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each cell")
     parser.add_argument("--quick", action="store_true", help="every other cell, one run each")
-    parser.add_argument("--only", default="", help="cells, faults or effects, as F3xS7,F4")
+    parser.add_argument("--only", default="", help="F3xS7, F4, effects, stray.delete …")
     parser.add_argument("--shards", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--out", type=Path, default=Path("build/faults.txt"), help="the matrix")
     parser.add_argument("--shard", default="", help=argparse.SUPPRESS)
@@ -132,7 +132,7 @@ def _work(options: argparse.Namespace) -> int:
 
 def _items(options: argparse.Namespace) -> Iterator[schedule.Run]:
     if schedule.wants_effects(options.only):
-        yield from schedule.of_effects(options.points)
+        yield from schedule.of_effects(options.points, only=options.only)
     yield from schedule.of_matrix(
         seed=options.seed, seeds=options.seeds, only=options.only, quick=options.quick
     )

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from common.messages import DEAD_LETTER_TOPIC, RunReady, encode
 from tests.faults.waiting import for_pushes
-from tests.faults.wiring import UPLOADS
+from tests.faults.wiring import ARTIFACTS
 
 if TYPE_CHECKING:
     from tests.faults.story import Story
@@ -131,11 +131,11 @@ def delete(story: Story) -> None:
 
 
 def stray(story: Story) -> None:
-    """An object of a video that nobody knows is found, though no event told of it."""
-    name = f"videos/{story.user_id}/{uuid4()}.mp4"
-    story.world.store.write(UPLOADS, name, b"late", content_type="video/mp4", effect="test.leave")
+    """An object of a video that nobody knows is found, as a zombie leaves it."""
+    name = f"sidecars/{story.user_id}/{uuid4()}/scene.json"
+    story.world.store.write(ARTIFACTS, name, b"late", content_type="text/json", effect="test.leave")
     story.sweep_late()
-    if story.world.store.stat(UPLOADS, name) is not None:
+    if story.world.store.stat(ARTIFACTS, name) is not None:
         story.complaints.append("the object of no video is still there")
 
 

@@ -73,26 +73,34 @@ Run = CellRun | EffectRun | CommandRun
 
 def wants_effects(only: str) -> bool:
     """Whether kills at named effects are among what is asked for."""
-    return not only or "effects" in only.split(",")
+    return not only or "effects" in _wanted(only) or bool(_wanted(only) & effects.names())
 
 
-def of_effects(points: Path) -> Iterator[Run]:
-    """Before and after every effect that the dry run found."""
+def of_effects(points: Path, *, only: str) -> Iterator[Run]:
+    """Before and after every effect that the dry run found and that is asked for."""
+    chosen = _wanted(only) & effects.names() or effects.names()
     for fields in json.loads(points.read_text()):
         for when in _WHEN:
-            yield EffectRun(point=Point(**fields), when=when)
+            if fields["effect"] in chosen:
+                yield EffectRun(point=Point(**fields), when=when)
     for command in alone.COMMANDS:
         for effect in command.effects:
             for when in _WHEN:
-                yield CommandRun(command=command, point=f"{when}:{effect}")
+                if effect in chosen:
+                    yield CommandRun(command=command, point=f"{when}:{effect}")
 
 
 def of_matrix(*, seed: int, seeds: int, only: str, quick: bool) -> Iterator[Run]:
     """The cells, each with its seeds; quick: every other one, with one."""
-    wanted = set(filter(None, only.split(",")))
+    wanted = _wanted(only)
     chosen = [cell for cell in cells() if not wanted or wanted & {cell.name, cell.fault.name}]
     if quick:
         chosen, seeds = chosen[seed % 2 :: 2], 1
     for number in range(seeds):
         for cell in chosen:
             yield CellRun(cell=cell, seed=seed + number)
+
+
+def _wanted(only: str) -> frozenset[str]:
+    """The names asked for; none: everything."""
+    return frozenset(filter(None, only.split(",")))
