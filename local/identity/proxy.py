@@ -54,9 +54,12 @@ class ConnectProxy:
         """Stop accepting and cut open tunnels."""
         await stop_accepting(self._listening)
         self._server.close()
-        for writer in self._tunnels.values():
+        for task, writer in self._tunnels.items():
+            # A connection that is aborted in its TLS handshake tells nobody: asyncio's protocol
+            # for that drops the news, and whoever reads would wait for ever.
+            task.cancel()
             writer.transport.abort()
-        await asyncio.gather(*self._tunnels)
+        await asyncio.gather(*self._tunnels, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Not a coroutine: a stop must know of a connection whose task has not run yet.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ def surroundings(directory: Path) -> Iterator[Surroundings]:
         database = stack.enter_context(_database())
         identity = IdentityServer(directory / "identity", project=PROJECT)
         identity.start()
-        stack.callback(_stop, identity)
+        stack.callback(identity.stop)
         functions = {
             name: FunctionProcess(
                 FunctionSpec(name=name, signature=signature), directory / f"{name}.log"
@@ -111,16 +110,6 @@ def process(
         except subprocess.TimeoutExpired:
             running.kill()
             running.communicate()
-
-
-def _stop(identity: IdentityServer) -> None:
-    """Stop it, but wait no longer than for a process.
-
-    A tunnel of a worker that was killed in the middle of it can keep its server for ever.
-    """
-    stopping = threading.Thread(target=identity.stop, daemon=True)
-    stopping.start()
-    stopping.join(_END_S)
 
 
 @contextmanager

@@ -121,6 +121,17 @@ def test_a_stop_cuts_open_tunnels(server: IdentityServer) -> None:
             assert _has_ended(tunnel)
 
 
+@pytest.mark.timeout(60)
+def test_a_stop_does_not_wait_for_a_handshake(server: IdentityServer) -> None:
+    """A tunnel whose client has not begun TLS ends with the stop."""
+    port = int(server.proxy_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+        raw.sendall(f"CONNECT {hosts.OAUTH}:443 HTTP/1.1\r\n\r\n".encode())
+        assert raw.recv(4096).startswith(b"HTTP/1.1 200 ")
+        server.stop()
+        assert raw.recv(1) == b""
+
+
 def _has_ended(tunnel: ssl.SSLSocket) -> bool:
     try:
         return tunnel.recv(1) == b""
