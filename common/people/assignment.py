@@ -114,7 +114,8 @@ def _without(
     pairs: _Pairs, excluded: set[tuple[int, ...]], faces: FrameFaces, found: Identities
 ) -> _Pairs:
     """Without faces whose person is told, people who are told to be another face of the frame,
-    and what the user said no to."""
+    and what the user said no to.
+    """
     told = np.flatnonzero(found.people >= 0)
     taken = {(int(faces.frames[face]), int(found.people[face])) for face in told}
     frames_with = np.isin(faces.frames, faces.frames[told])
@@ -126,9 +127,7 @@ def _without(
     for at in np.flatnonzero(doubtful).tolist():
         face, person = int(pairs.faces[at]), int(pairs.people[at])
         keep[at] = (face, person) not in excluded and (int(faces.frames[face]), person) not in taken
-    return _Pairs(
-        faces=pairs.faces[keep], people=pairs.people[keep], likeness=pairs.likeness[keep]
-    )
+    return _Pairs(faces=pairs.faces[keep], people=pairs.people[keep], likeness=pairs.likeness[keep])
 
 
 def _contended(pairs: _Pairs, frames: Indices, people: int) -> npt.NDArray[np.bool_]:

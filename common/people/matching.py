@@ -41,7 +41,8 @@ _ROOTS = """
 
 def _known_faces(dimensions: int) -> str:
     """Photos and what the user named in videos count the same, however many there are of each:
-    photos are chosen, frames show how the person looks on video."""
+    photos are chosen, frames show how the person looks on video.
+    """
     return f"""
     WITH {_ROOTS}, means AS (
         SELECT root, avg(CAST(vector AS vector)) AS mean

@@ -134,9 +134,7 @@ def _counted(
     trust: Numbers,
     told: npt.NDArray[np.bool_],
 ) -> Appearances:
-    _, chosen, pair_of = np.unique(
-        _paired(scenes, people), return_index=True, return_inverse=True
-    )
+    _, chosen, pair_of = np.unique(_paired(scenes, people), return_index=True, return_inverse=True)
     count = len(chosen)
     support = np.bincount(pair_of, weights=weights, minlength=count)
     total = np.bincount(pair_of, weights=weights * trust, minlength=count)
