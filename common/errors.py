@@ -303,7 +303,8 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
         "face_too_small": _text(
             422,
             "The face in the photo is too small. Use one taken from nearer, or cut the rest off.",
-            "사진 속 얼굴이 너무 작습니다. 더 가까이에서 찍은 사진을 올리거나 주변을 잘라 내 주세요.",
+            "사진 속 얼굴이 너무 작습니다. 더 가까이에서 찍은 사진을 올리거나 주변을 "
+            "잘라 내 주세요.",
         ),
         "face_blurred": _text(
             422,
@@ -321,13 +322,14 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             503,
             "Faces are not looked for here at the moment; nothing was learned from the photo. "
             "Upload it again later.",
-            "지금은 얼굴 인식을 사용할 수 없어 사진을 등록하지 못했습니다. 나중에 다시 올려 주세요.",
+            "지금은 얼굴 인식을 사용할 수 없어 사진을 등록하지 못했습니다. 나중에 다시 올려 "
+            "주세요.",
         ),
         "consent_required": _text(
             409,
-            "Faces are looked for only with consent. Record it first: POST /v1/people/consent for "
+            "Faces are looked for only with consent. Record it first: POST /v1/faces/consent for "
             "your videos, and for the person POST /v1/people/{person_id}/consent.",
-            "얼굴 인식에는 동의가 필요합니다. 먼저 내 영상에 대해서는 POST /v1/people/consent로, "
+            "얼굴 인식에는 동의가 필요합니다. 먼저 내 영상에 대해서는 POST /v1/faces/consent로, "
             "인물에 대해서는 POST /v1/people/{person_id}/consent로 동의를 기록해 주세요.",
         ),
         "too_many_people": _text(

@@ -61,8 +61,8 @@ class Tools:
     load_models: Callable[[], Any]
     #: Names of a user's people, the newest first.
     names: Callable[[UUID], tuple[str, ...]]
-    #: Whether a user consents to faces being told apart, now.
-    consent: Callable[[UUID], bool]
+    #: Whether faces may be told apart in a run, now.
+    consent: Callable[[RunRef], bool]
     limits: MediaLimits
     photo_limits: MediaLimits
     index_version: str
@@ -173,7 +173,7 @@ class Runner:
         ]
 
     def _consents(self, stage: Stage, work: _Work) -> bool:
-        return stage.is_biometric and self._tools.consent(work.lease.run.user_id)
+        return stage.is_biometric and self._tools.consent(work.lease.run)
 
     def _discard_if_deleted(self, work: _Work, finished: Sequence[FinishedStage]) -> None:
         """A photo's deletion may have been carried out before this was written."""

@@ -72,8 +72,8 @@ class Stage:
     part: str = ""
     #: Objects to store before the stage is done.
     exports: Callable[[Any, Any], Iterable[Export]] | None = None
-    #: Writes rows in the transaction that ends the run, given `Facts`; one row of a lane at most has
-    #: it. What it returns is noted about a video.
+    #: Writes rows in the transaction that ends the run; one row of a lane at most has it. It is
+    #: given `Facts`, and what it returns is noted about a video.
     apply: Callable[[Any, Any, Connection], Indexed | None] | None = None
 
     @cached_property

@@ -77,8 +77,8 @@ class Claims:
     def claim(self, user_id: UUID, run_id: UUID, lane: Lane, owner: str) -> Lease | None:
         """Take a run that is ready, or whose lease has expired; None if it is not so.
 
-        A run without attempts left dies here, and its subject fails; the runs of a deleted video are
-        cancelled.
+        A run without attempts left dies here, and its subject fails; the runs of a deleted video
+        are cancelled.
 
         Args:
             user_id: the tenant.

@@ -99,7 +99,11 @@ class Photos:
                 return Arrival(outcome="repeated")
             problem = mismatch(row, stored)
             state = "rejected" if problem else "processing"
-            found = {"generation": stored.generation, "state": state, "problem": problem_of(problem) if problem else None}
+            found = {
+                "generation": stored.generation,
+                "state": state,
+                "problem": problem_of(problem) if problem else None,
+            }
             tx.execute(_FINALIZE, key | found)
             if problem:
                 return Arrival(outcome="rejected", code=problem)

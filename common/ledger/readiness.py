@@ -40,9 +40,7 @@ _FAIL_VIDEO = text("""
 
 
 #: The runs of a subject, as `run_values` names it.
-OF_SUBJECT: Final = (
-    "(video_id = CAST(:video_id AS uuid) OR photo_id = CAST(:photo_id AS uuid))"
-)
+OF_SUBJECT: Final = "(video_id = CAST(:video_id AS uuid) OR photo_id = CAST(:photo_id AS uuid))"
 
 
 def run_values(run: RunRef) -> dict[str, object]:

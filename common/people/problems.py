@@ -1,4 +1,4 @@
-"""What can be wrong with a photo, as codes of `common.errors`: a closed list, in clear words there."""
+"""What can be wrong with a photo: a closed list of codes, which `common.errors` puts in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HEIF still pictures with HEVC in them (.heic, as phones write them): one item, or a grid of tiles.
+"""HEIF stills with HEVC in them (.heic, as phones write them): one item, or a grid of tiles.
 
 FFmpeg can take such a file apart, but tells its callers nothing of the grid; so the boxes are read
 here (ISO 14496-12, 23008-12) and only the coded tiles go to FFmpeg's HEVC decoder. Every number in
@@ -112,7 +112,8 @@ def _decode_tile(
 ) -> Picture:
     properties = dict(meta.properties[item])
     if (size := properties.get(b"ispe")) is not None:
-        _check_pixels(*struct.unpack_from(">II", size, 4), max_pixels)
+        width, height = struct.unpack_from(">II", size, 4)
+        _check_pixels(width, height, max_pixels)
     return decode_tile(properties[b"hvcC"], _bytes_of(data, meta, item))
 
 

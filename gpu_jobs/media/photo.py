@@ -20,7 +20,7 @@ from gpu_jobs.media import heif
 #: Longest side: faces are looked for at less, and told apart at 112 px.
 MAX_SIDE_PX: Final = 1_600
 _QUALITY: Final = 92
-#: By the first bytes, whatever the file is called: phones name JPEGs .heic, and the other way round.
+#: By the first bytes, whatever the file is called: there are JPEGs named .heic, and the reverse.
 _JPEG, _PNG, _WEBP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF"
 
 #: Everything that Pillow lets through for damaged files.

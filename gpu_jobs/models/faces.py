@@ -104,7 +104,6 @@ class FaceFinder:
             for face, crop, vector in zip(kept, crops, vectors, strict=True)
         )
 
-
     def portraits(self, picture: npt.NDArray[np.uint8]) -> tuple[Portrait, ...]:
         """Find the faces in a photo, also those too small to be found in a video.
 

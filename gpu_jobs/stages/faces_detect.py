@@ -20,8 +20,8 @@ from gpu_jobs.models.jpeg import pixels
 _MAX_FACES_PER_FRAME: Final = 20
 
 
-#: Why there are none: the user has not consented, or not any more.
-NO_CONSENT: Final = "no_face_consent"
+#: Why there are none: switched off, or the user has not consented, or not any more.
+NOT_ALLOWED: Final = "faces_not_allowed"
 
 
 def run(
@@ -36,8 +36,8 @@ def run(
     Args:
         vision_sample_frames: the frames, ordered by time.
         models: with the face model, or the reason why there is none.
-        consent: of the user to faces being looked for; asked again when what is found is stored,
-            and when it is made searchable.
+        consent: faces are looked for here, and the user agrees; asked again when what is found is
+            stored, and when it is made searchable.
         progress: told the share done, 0–1.
 
     Returns:
@@ -51,7 +51,7 @@ def run(
     if models.faces is None:
         return Faces(observations=(), model="", note=models.faces_note)
     if not consent:
-        return Faces(observations=(), model="", note=NO_CONSENT)
+        return Faces(observations=(), model="", note=NOT_ALLOWED)
     frames = sorted(vision_sample_frames.frames, key=lambda frame: frame.time_ms)
     observations: list[FaceObservation] = []
     for place, frame in enumerate(frames):

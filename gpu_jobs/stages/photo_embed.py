@@ -49,9 +49,7 @@ def run(*, photo_normalise: Photo, models: Models, consent: bool) -> PhotoFace:
     if problem:
         return _refused(problem, name)
     face = portraits[0]
-    return PhotoFace(
-        problem="", box=face.box, quality=face.quality, vector=face.vector, model=name
-    )
+    return PhotoFace(problem="", box=face.box, quality=face.quality, vector=face.vector, model=name)
 
 
 def problem_of(portraits: Sequence[Portrait]) -> str:
