@@ -261,6 +261,99 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "The audio could not be decoded; pictures are still searchable.",
             "오디오를 디코딩할 수 없습니다. 화면은 계속 검색할 수 있습니다.",
         ),
+        # --- photos of people -----------------------------------------------------------------
+        "photo_type_not_allowed": _text(
+            415,
+            "This file type is not supported. Upload the photo as JPEG, PNG, WebP or HEIC.",
+            "지원하지 않는 파일 형식입니다. JPEG, PNG, WebP, HEIC 사진을 올려 주세요.",
+        ),
+        "photo_file_too_large": _text(
+            413,
+            "The photo's file is larger than the limit (20 MB). Save it smaller and upload it.",
+            "사진 파일이 제한(20 MB)보다 큽니다. 더 작게 저장해 올려 주세요.",
+        ),
+        "photo_too_large": _text(
+            422,
+            "The photo has more than 60 million pixels. Scale it down and upload it again.",
+            "사진이 6천만 픽셀보다 큽니다. 크기를 줄여 다시 올려 주세요.",
+        ),
+        "photo_unreadable": _text(
+            422,
+            "The photo could not be read. Save it as JPEG and upload it again.",
+            "사진을 읽을 수 없습니다. JPEG로 저장해 다시 올려 주세요.",
+        ),
+        "photo_failed": _text(
+            500,
+            "The photo could not be processed. Delete it and upload it again.",
+            "사진을 처리하지 못했습니다. 삭제한 뒤 다시 올려 주세요.",
+        ),
+        "face_not_found": _text(
+            422,
+            "There is no face in the photo. Use one in which the face is well lit and looks at "
+            "the camera.",
+            "사진에서 얼굴을 찾지 못했습니다. 밝은 곳에서 카메라를 바라보는 사진을 올려 주세요.",
+        ),
+        "several_faces": _text(
+            422,
+            "There are several faces in the photo. Use one of this person alone, or cut the "
+            "others off.",
+            "사진에 얼굴이 여러 개 있습니다. 이 사람만 나오는 사진을 올리거나 다른 사람을 잘라 "
+            "내 주세요.",
+        ),
+        "face_too_small": _text(
+            422,
+            "The face in the photo is too small. Use one taken from nearer, or cut the rest off.",
+            "사진 속 얼굴이 너무 작습니다. 더 가까이에서 찍은 사진을 올리거나 주변을 "
+            "잘라 내 주세요.",
+        ),
+        "face_blurred": _text(
+            422,
+            "The face in the photo is blurred. Use a sharper one.",
+            "사진 속 얼굴이 흐립니다. 더 선명한 사진을 올려 주세요.",
+        ),
+        "face_different": _text(
+            422,
+            "The face differs too much from the person's other photos. Check that it is the same "
+            "person; if an earlier photo is the wrong one, delete that.",
+            "이 인물의 다른 사진들과 얼굴이 너무 다릅니다. 같은 사람인지 확인해 주세요. 이전 "
+            "사진이 잘못되었다면 그 사진을 삭제해 주세요.",
+        ),
+        "faces_unavailable": _text(
+            503,
+            "Faces are not looked for here at the moment; nothing was learned from the photo. "
+            "Upload it again later.",
+            "지금은 얼굴 인식을 사용할 수 없어 사진을 등록하지 못했습니다. 나중에 다시 올려 "
+            "주세요.",
+        ),
+        "consent_required": _text(
+            409,
+            "Faces are looked for only with consent. Record it first: POST /v1/faces/consent for "
+            "your videos, and for the person POST /v1/people/{person_id}/consent.",
+            "얼굴 인식에는 동의가 필요합니다. 먼저 내 영상에 대해서는 POST /v1/faces/consent로, "
+            "인물에 대해서는 POST /v1/people/{person_id}/consent로 동의를 기록해 주세요.",
+        ),
+        "too_many_people": _text(
+            409,
+            "You have as many people as an account can have. Delete one first.",
+            "등록할 수 있는 인물 수에 도달했습니다. 먼저 한 명을 삭제해 주세요.",
+        ),
+        "too_many_photos": _text(
+            409,
+            "This person has as many photos as a person can have. Delete one first.",
+            "이 인물에 등록할 수 있는 사진 수에 도달했습니다. 먼저 한 장을 삭제해 주세요.",
+        ),
+        # --- features -------------------------------------------------------------------------
+        "feature_disabled": _text(
+            403,
+            "This feature is switched off here. What you have is kept.",
+            "현재 사용할 수 없는 기능입니다. 기존 데이터는 그대로 보관됩니다.",
+        ),
+        "email_unverified": _text(
+            403,
+            "Verify your e-mail address first: follow the link in the mail you were sent, then "
+            "sign in again.",
+            "먼저 이메일 주소를 인증해 주세요. 받은 메일의 링크를 연 뒤 다시 로그인해 주세요.",
+        ),
         # --- processing -----------------------------------------------------------------------
         "attempts_exhausted": _text(
             500,
@@ -280,13 +373,6 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "문의해 주세요.",
         ),
         # --- what is said about faces -----------------------------------------------------------
-        "consent_required": _text(
-            409,
-            "Faces are looked for only with consent. Record it first: POST /v1/faces/consent for "
-            "your videos, and for the person POST /v1/people/{person_id}/consent.",
-            "얼굴 인식에는 동의가 필요합니다. 먼저 내 영상에 대해서는 POST /v1/faces/consent로, "
-            "인물에 대해서는 POST /v1/people/{person_id}/consent로 동의를 기록해 주세요.",
-        ),
         "faces_share_frame": _text(
             409,
             "Both are seen in one picture, so they are two people. Split the wrong face off first.",

@@ -15,6 +15,7 @@ from common import audit
 from common.database import Database
 from common.ledger import outbox
 from common.ledger.erasures import Erasures
+from common.ledger.face_erasures import FaceErasures
 from common.ledger.readiness import ring
 from common.ledger.rows import TenantRow
 from common.messages import EXPORT_TOPIC, ExportRequested
@@ -85,6 +86,14 @@ class Sweep:
     def open_uploads(self, older_than_s: float) -> tuple[TenantRow, ...]:
         """Videos whose objects have not all been finalized."""
         return self._find("SELECT * FROM ledger_open_uploads(:seconds, :max_rows)", older_than_s)
+
+    def open_photos(self, older_than_s: float) -> tuple[TenantRow, ...]:
+        """Photos of people that have not arrived."""
+        return self._find("SELECT * FROM ledger_open_photos(:seconds, :max_rows)", older_than_s)
+
+    def open_face_erasures(self) -> tuple[TenantRow, ...]:
+        """Erasures of faces that are not done."""
+        return self._find("SELECT * FROM ledger_open_face_erasures(:max_rows)", 0.0)
 
     def open_erasures(self) -> tuple[TenantRow, ...]:
         """Erasures that are not done."""
@@ -165,6 +174,10 @@ class Sweep:
     def erasures(self, *, settle_s: float, grace_s: float) -> Erasures:
         """Acts on open erasures; see `Erasures`."""
         return Erasures(self._db, settle_s=settle_s, grace_s=grace_s)
+
+    def face_erasures(self, *, settle_s: float, grace_s: float) -> FaceErasures:
+        """Acts on open erasures of faces; see `FaceErasures`."""
+        return FaceErasures(self._db, settle_s=settle_s, grace_s=grace_s)
 
     def tidy(self, older_than_s: float) -> int:
         """Forget published messages, done erasures, idempotency keys; returns how many rows."""

@@ -103,11 +103,11 @@ CREATE TABLE upload_objects (
     FOREIGN KEY (user_id, video_id) REFERENCES videos (user_id, id) ON DELETE CASCADE
 );
 
--- A run is what a worker claims: one (video, generation, lane).
+-- A run is what a worker claims: one (subject, generation, lane). The subject is a video or a photo.
 CREATE TABLE runs (
     user_id       uuid NOT NULL,
     id            uuid NOT NULL,
-    video_id      uuid NOT NULL,
+    video_id      uuid,
     generation    bigint NOT NULL,
     lane          text NOT NULL CHECK (lane IN ('media', 'gpu')),
     state         text NOT NULL DEFAULT 'ready'
@@ -124,8 +124,10 @@ CREATE TABLE runs (
     traceparent   text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT now(),
     finished_at   timestamptz,
+    photo_id      uuid,
     PRIMARY KEY (user_id, id),
-    UNIQUE (user_id, video_id, generation, lane),
+    CHECK ((video_id IS NULL) <> (photo_id IS NULL)),
+    UNIQUE NULLS NOT DISTINCT (user_id, video_id, photo_id, generation, lane),
     FOREIGN KEY (user_id, video_id) REFERENCES videos (user_id, id) ON DELETE CASCADE
 );
 CREATE INDEX runs_open ON runs (state, lease_until) WHERE state IN ('ready', 'running');
@@ -184,7 +186,7 @@ CREATE TABLE erasure_receipts (
     id             uuid PRIMARY KEY,
     -- SHA-256 of the ids in hex: who knows an id can find its receipt.
     user_sha256    text NOT NULL,
-    subject        text NOT NULL CHECK (subject IN ('video', 'account')),
+    subject        text NOT NULL CHECK (subject IN ('video', 'account', 'person', 'photo', 'faces')),
     subject_sha256 text NOT NULL,
     requested_by   text NOT NULL CHECK (requested_by IN ('user', 'operator', 'retention')),
     requested_at   timestamptz NOT NULL DEFAULT now(),
@@ -478,6 +480,9 @@ CREATE TABLE person_photos (
     FOREIGN KEY (user_id, person_id) REFERENCES people (user_id, id) ON DELETE CASCADE
 );
 CREATE INDEX person_photos_by_person ON person_photos (user_id, person_id);
+ALTER TABLE runs
+    ADD FOREIGN KEY (user_id, photo_id) REFERENCES person_photos (user_id, id) ON DELETE CASCADE;
+CREATE INDEX runs_by_photo ON runs (user_id, photo_id) WHERE photo_id IS NOT NULL;
 
 -- The one face of a photo.
 CREATE TABLE photo_faces (
@@ -577,6 +582,21 @@ CREATE TABLE face_consents (
     PRIMARY KEY (user_id, id)
 );
 CREATE UNIQUE INDEX face_consents_open ON face_consents (user_id) WHERE withdrawn_at IS NULL;
+
+-- What a committed transaction owes the withdrawal of faces: objects. Their rows are gone already.
+CREATE TABLE face_erasures (
+    user_id        uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id             uuid NOT NULL,
+    -- NULL: everything that was made of faces, the user's photos of people included.
+    person_id      uuid,
+    -- NULL: all photos of the person.
+    photo_id       uuid,
+    -- Until then an upload URL works that was given out before.
+    writable_until timestamptz,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, id),
+    CHECK (photo_id IS NULL OR person_id IS NOT NULL)
+);
 
 -- --- roles, grants, row-level security ----------------------------------------------------------
 
@@ -1046,6 +1066,40 @@ AS $$
     SELECT count(*) FROM old
 $$;
 
+ALTER TABLE face_erasures ENABLE ROW LEVEL SECURITY;
+ALTER TABLE face_erasures FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON face_erasures TO heimdex_api, heimdex_ingest, heimdex_worker
+    USING (user_id = app_user_id()) WITH CHECK (user_id = app_user_id());
+CREATE POLICY ledger ON face_erasures TO heimdex_ledger USING (true);
+CREATE POLICY ledger ON person_photos TO heimdex_ledger USING (true);
+GRANT SELECT, INSERT, DELETE ON face_erasures TO heimdex_api;
+GRANT SELECT, DELETE ON face_erasures TO heimdex_ingest;
+-- A message about a photo's run goes with the photo.
+GRANT DELETE ON outbox TO heimdex_api;
+GRANT SELECT (user_id, id, created_at) ON face_erasures TO heimdex_ledger;
+GRANT SELECT (user_id, id, state, created_at) ON person_photos TO heimdex_ledger;
+
+CREATE FUNCTION ledger_open_photos(older_than_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT p.user_id, p.id
+    FROM public.person_photos p
+    WHERE p.state = 'uploading' AND p.created_at <= now() - make_interval(secs => older_than_s)
+    ORDER BY p.created_at
+    LIMIT max_rows
+$$;
+
+CREATE FUNCTION ledger_open_face_erasures(max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.user_id, e.id
+    FROM public.face_erasures e
+    ORDER BY e.created_at
+    LIMIT max_rows
+$$;
+
 -- What is left of an id, anywhere, in numbers alone: the proof that an erasure was complete. It
 -- belongs to a role of its own, which sees every row and which nobody can log in as.
 DO $$
@@ -1099,14 +1153,16 @@ BEGIN
     END LOOP;
 END $$;
 
--- The ids of a video, or of a user with all videos, to look for.
+-- The ids of a video, of a person or photo, or of a user with all of them, to look for.
 CREATE FUNCTION operator_ids(subject uuid)
 RETURNS TABLE (id uuid)
 STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT subject
     UNION SELECT v.id FROM public.videos v WHERE v.user_id = subject
-    UNION SELECT r.id FROM public.runs r WHERE subject IN (r.user_id, r.video_id)
+    UNION SELECT p.id FROM public.people p WHERE p.user_id = subject
+    UNION SELECT f.id FROM public.person_photos f WHERE subject IN (f.user_id, f.person_id)
+    UNION SELECT r.id FROM public.runs r WHERE subject IN (r.user_id, r.video_id, r.photo_id)
 $$;
 
 GRANT heimdex_ledger, heimdex_auditor TO CURRENT_USER;
@@ -1126,6 +1182,7 @@ BEGIN
         FROM pg_proc f
         WHERE f.pronamespace = 'public'::regnamespace AND f.proname IN (
             'ledger_due_exports', 'ledger_expired_exports', 'ledger_forget_exports',
+            'ledger_open_photos', 'ledger_open_face_erasures',
             'operator_residue', 'operator_ids')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);

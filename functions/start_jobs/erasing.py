@@ -15,7 +15,7 @@ from common.ledger.erasures import Erasure, Erasures
 from common.ledger.rows import TenantRow
 from common.ports import Accounts, Objects
 
-_UPLOADS: Final = ("videos", "subtitles")
+_UPLOADS: Final = ("videos", "subtitles", "faces")
 _ARTIFACTS: Final = ("artifacts", "sidecars")
 #: As a receipt counts it.
 _ACCOUNT: Final = "firebase_accounts"

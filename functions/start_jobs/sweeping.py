@@ -8,13 +8,17 @@ from typing import Final
 
 from common import log
 from common.arrivals import Arrivals
+from common.domain import PhotoRef
 from common.errors import HeimdexError
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.rows import TenantRow
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import DeclaredObject, StoredObject, Uploads
-from common.ports import Accounts, Objects
+from common.ports import Accounts, Erasable
+from common.storage import ObjectInfo
 from functions.start_jobs.erasing import Eraser
+from functions.start_jobs.face_erasing import FaceEraser
 
 #: The writer of an outbox row publishes it at once; after this long it did not get to it.
 _UNPUBLISHED_S: Final = 10.0
@@ -50,7 +54,7 @@ class Timing:
 class Buckets:
     """Where objects are."""
 
-    store: Objects
+    store: Erasable
     uploads: str
     artifacts: str
 
@@ -69,6 +73,7 @@ class Sweeper:
     Args:
         sweep: finds across tenants.
         uploads: declared objects.
+        photos: the same of people.
         arrivals: takes objects whose event was lost.
         outbox: publishes what is owed.
         buckets: to look for uploads and erase objects.
@@ -81,6 +86,7 @@ class Sweeper:
         *,
         sweep: Sweep,
         uploads: Uploads,
+        photos: Photos,
         arrivals: Arrivals,
         outbox: Outbox,
         buckets: Buckets,
@@ -89,6 +95,7 @@ class Sweeper:
     ) -> None:
         self._sweep = sweep
         self._uploads = uploads
+        self._photos = photos
         self._arrivals = arrivals
         self._outbox = outbox
         self._buckets = buckets
@@ -99,6 +106,12 @@ class Sweeper:
             uploads=buckets.uploads,
             artifacts=buckets.artifacts,
             accounts=accounts,
+        )
+        self._face_eraser = FaceEraser(
+            sweep.face_erasures(settle_s=timing.settle_s, grace_s=timing.grace_s),
+            buckets.store,
+            uploads=buckets.uploads,
+            artifacts=buckets.artifacts,
         )
 
     def sweep(self) -> Report:
@@ -113,9 +126,12 @@ class Sweeper:
         owed = self._sweep.unpublished_messages(_UNPUBLISHED_S)
         self._each(report, "published", owed, self._publish)
         self._each(report, "uploads", self._sweep.open_uploads(again_s), self._look_for_upload)
+        self._each(report, "photos", self._sweep.open_photos(again_s), self._look_for_photo)
         self._each(report, "announced", self._sweep.expiring_videos(NOTICE_S), self._announce)
         self._each(report, "expired", self._sweep.expired_videos(NOTICE_S), self._expire)
         self._each(report, "erased", self._sweep.open_erasures(), self._eraser.erase)
+        faces = self._sweep.open_face_erasures()
+        self._each(report, "faces_erased", faces, self._face_eraser.erase)
         self._each(report, "exports", self._sweep.due_exports(again_s), self._ring_export)
         self._each(report, "archives", self._sweep.expired_exports(), self._expire_export)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
@@ -158,14 +174,19 @@ class Sweeper:
         info = self._buckets.store.stat(self._buckets.uploads, declared.name)
         if info is None:
             return False
-        stored = StoredObject(
-            name=info.name,
-            generation=info.generation,
-            size_bytes=info.size_bytes,
-            content_type=info.content_type,
-            crc32c=info.crc32c,
-        )
-        return self._arrivals.take(row.user_id, row.id, stored).outcome != "repeated"
+        return self._arrivals.take(row.user_id, row.id, _stored(info)).outcome != "repeated"
+
+    def _look_for_photo(self, row: TenantRow) -> bool:
+        """Take a photo whose event was lost; give up one that did not arrive in time."""
+        declared = self._photos.declared(row.user_id, row.id)
+        if declared is None:
+            return False
+        info = self._buckets.store.stat(self._buckets.uploads, declared.object_name)
+        if info is None:
+            return declared.expired and self._photos.expire(row.user_id, row.id)
+        photo = PhotoRef(person_id=declared.person_id, photo_id=row.id)
+        arrival = self._arrivals.take_photo(row.user_id, photo, _stored(info))
+        return arrival.outcome != "repeated"
 
     def _announce(self, row: TenantRow) -> bool:
         return self._sweep.announce_expiry(row, NOTICE_S)
@@ -183,3 +204,13 @@ class Sweeper:
         self._buckets.store.delete_prefix(self._buckets.artifacts, prefix, effect="export.delete")
         self._sweep.expire_export(row)
         return True
+
+
+def _stored(info: ObjectInfo) -> StoredObject:
+    return StoredObject(
+        name=info.name,
+        generation=info.generation,
+        size_bytes=info.size_bytes,
+        content_type=info.content_type,
+        crc32c=info.crc32c,
+    )

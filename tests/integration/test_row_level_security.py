@@ -48,12 +48,13 @@ TABLES = (
     "face_negatives",
     "people_journal",
     "face_consents",
+    "face_erasures",
 )
 #: Policies of roles that work across tenants, or for operators, by name; `audit` is on all tables.
 BEYOND = {
     "ledger": (
         "users videos quota_buckets runs outbox erasures idempotency_keys audit_events "
-        "dead_letters exports"
+        "dead_letters exports person_photos face_erasures"
     ),
     "operator": (
         "videos upload_objects runs jobs outbox erasures interventions dead_letters "
@@ -106,6 +107,7 @@ INSERT INTO face_negatives (user_id, observation_id, person_id) VALUES (:u, :v, 
 INSERT INTO people_journal (user_id, id, seq, kind, before, after)
     VALUES (:u, :v, 1, 'k', '{}', '{}');
 INSERT INTO face_consents (user_id, id, policy_version) VALUES (:u, :v, '1');
+INSERT INTO face_erasures (user_id, id) VALUES (:u, :v);
 """
 
 
