@@ -14,7 +14,7 @@ import numpy as np
 
 from common.people.thresholds import Thresholds
 from tests.conftest import TestDatabase
-from tests.people import DIMENSIONS
+from tests.face_library import DIMENSIONS
 
 Appearance = tuple[float, int, int, int]
 

@@ -14,9 +14,9 @@ from common.errors import HeimdexError
 from common.people.decisions import Decisions
 from common.people.thresholds import of_model
 from tests.conftest import TestDatabase
+from tests.face_library import MODEL, Face, Library, identities, seen
 from tests.integration.people.brute_force import BruteForce
 from tests.integration.people.decision_model import Cluster, Model, Refused, State
-from tests.people import MODEL, Face, Library, identities, seen
 
 _SOME, _MANY = 120, 1_000
 

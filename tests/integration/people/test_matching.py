@@ -13,8 +13,8 @@ from common.database import Database
 from common.people.matching import rematch
 from common.people.thresholds import of_model
 from tests.conftest import TestDatabase
+from tests.face_library import MODEL, SCENE_MS, Face, Library, Vector, identities, seen
 from tests.integration.people.brute_force import BruteForce
-from tests.people import MODEL, SCENE_MS, Face, Library, Vector, identities, seen
 
 THRESHOLDS = of_model(MODEL)
 

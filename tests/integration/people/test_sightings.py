@@ -13,7 +13,7 @@ from common.domain import FaceObservation
 from common.people import sightings
 from common.people.decisions import Decisions
 from tests.conftest import TestDatabase
-from tests.people import MODEL, Library, Vector, identities, seen
+from tests.face_library import MODEL, Library, Vector, identities, seen
 
 
 @pytest.fixture
