@@ -65,6 +65,10 @@ class Library:
     def create(self) -> Library:
         """The user, who agreed to have faces looked for."""
         self._run("INSERT INTO users (id, firebase_uid) VALUES (:user_id, CAST(:user_id AS text))")
+        return self.consent()
+
+    def consent(self) -> Library:
+        """An existing user agrees to have faces looked for."""
         self._run(
             "INSERT INTO face_consents (user_id, id, policy_version) "
             "VALUES (:user_id, gen_random_uuid(), '1')"

@@ -113,8 +113,10 @@ def _sorted(faces: Indices, people: Indices, likeness: Numbers) -> _Pairs:
 def _without(
     pairs: _Pairs, excluded: set[tuple[int, ...]], faces: FrameFaces, found: Identities
 ) -> _Pairs:
-    """Without faces whose person is told, people who are told to be another face of the frame,
-    and what the user said no to.
+    """The pairs that are still open after what the user said.
+
+    A face whose person is told has none, a person who is told to be another face of the frame is
+    in none, and what the user said no to is out.
     """
     told = np.flatnonzero(found.people >= 0)
     taken = {(int(faces.frames[face]), int(found.people[face])) for face in told}
@@ -185,6 +187,7 @@ def _surest(
 
     Args:
         open_faces: for each, how alike it is to the people who are left, the likest first.
+        thresholds: of the recogniser.
     """
     sure = [
         (candidates[0][0], -face, candidates[0][1])

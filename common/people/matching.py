@@ -8,7 +8,6 @@ docs/adr/0014.) Faces of different recognisers are never compared.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,7 +17,8 @@ from sqlalchemy import Connection, text
 
 from common.people import packed
 from common.people.appearances import Found, replace
-from common.people.assignment import FrameFaces, identify
+from common.people.assignment import FrameFaces, Identities, identify
+from common.people.known import ROOTS, KnownPeople, known_people
 from common.people.locks import lock_people
 from common.people.thresholds import Thresholds, of_model
 from common.people.voting import Appearances, Ballots, elect
@@ -31,41 +31,11 @@ _VIDEOS = text("""
     WHERE user_id = :user_id AND (:all OR video_id = ANY(CAST(:video_ids AS uuid[])))
     GROUP BY model, video_id ORDER BY model, video_id
 """)
-# Who was merged into another is that one. Without consent a face may not be looked for.
-_ROOTS = """
-    roots AS (
-        SELECT id, coalesce(merged_into, id) AS root FROM people
-        WHERE user_id = :user_id AND consent_at IS NOT NULL)
-"""
-
-
-def _known_faces(dimensions: int) -> str:
-    """Photos and what the user named in videos count the same, however many there are of each:
-    photos are chosen, frames show how the person looks on video.
-    """
-    return f"""
-    WITH {_ROOTS}, means AS (
-        SELECT root, avg(CAST(vector AS vector)) AS mean
-        FROM photo_faces JOIN roots ON roots.id = person_id
-        WHERE user_id = :user_id AND model = :model GROUP BY root
-        UNION ALL
-        SELECT root, avg(CAST(vector AS vector)) AS mean
-        FROM face_observations o
-        JOIN face_assignments a ON a.user_id = :user_id AND a.observation_id = o.id
-        JOIN face_clusters c ON c.user_id = :user_id AND c.id = a.cluster_id
-        JOIN roots ON roots.id = c.person_id
-        WHERE o.user_id = :user_id AND o.model = :model
-          AND (o.id, root) NOT IN (
-              SELECT n.observation_id, denied.root FROM face_negatives n
-              JOIN roots AS denied ON denied.id = n.person_id WHERE n.user_id = :user_id)
-        GROUP BY root)
-    SELECT {packed.uuids("root")} AS roots, {packed.means("mean", dimensions)} AS means FROM means
-"""
 
 
 def _faces(dimensions: int) -> str:
     return f"""
-    WITH {_ROOTS}, faces AS (
+    WITH {ROOTS}, faces AS (
         SELECT o.id, o.video_id, o.time_ms, o.quality, o.box, o.vector, a.cluster_id, roots.root
         FROM face_observations o
         LEFT JOIN face_assignments a ON a.user_id = :user_id AND a.observation_id = o.id
@@ -84,7 +54,7 @@ def _faces(dimensions: int) -> str:
 
 
 _EXCLUDED = text(f"""
-    WITH {_ROOTS} SELECT n.observation_id, roots.root FROM face_negatives n
+    WITH {ROOTS} SELECT n.observation_id, roots.root FROM face_negatives n
     JOIN roots ON roots.id = n.person_id
     JOIN face_observations o ON o.user_id = :user_id AND o.id = n.observation_id
     WHERE n.user_id = :user_id AND o.video_id = ANY(CAST(:video_ids AS uuid[]))
@@ -97,16 +67,6 @@ _SCENES = text(f"""
           WHERE user_id = :user_id AND video_id = ANY(CAST(:video_ids AS uuid[]))
           ORDER BY video_id, start_ms, id) AS s
 """)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _People:
-    """The people that faces of one recogniser are compared with."""
-
-    ids: list[UUID]
-    #: (n, dimensions) float32; zeros where no face of theirs is known.
-    centroids: npt.NDArray[np.float32]
-    places: dict[bytes, int]
 
 
 def rematch(tx: Connection, user_id: UUID, *, video_ids: Sequence[UUID] | None = None) -> None:
@@ -125,7 +85,7 @@ def rematch(tx: Connection, user_id: UUID, *, video_ids: Sequence[UUID] | None =
     for model, batch in _batches(tx, user_id, video_ids):
         thresholds = of_model(model)
         if thresholds is not None:
-            people = _people(tx, user_id, model, thresholds)
+            people = known_people(tx, user_id, model, thresholds)
             found += _matched(tx, user_id, batch, model, people, thresholds)
     replace(tx, user_id, found, video_ids=video_ids)
 
@@ -147,26 +107,18 @@ def _batches(
         yield model, batch
 
 
-def _people(tx: Connection, user_id: UUID, model: str, thresholds: Thresholds) -> _People:
-    statement = text(_known_faces(thresholds.dimensions))
-    row = tx.execute(statement, {"user_id": user_id, "model": model}).one()
-    means = packed.read_means(row.means, thresholds.dimensions)
-    sums: dict[UUID, npt.NDArray[np.float64]] = {}
-    for each, mean in zip(packed.split_ids(row.roots), means, strict=True):
-        root = UUID(bytes=each)
-        sums[root] = sums.get(root, np.zeros(thresholds.dimensions)) + _unit(mean)
-    ids = sorted(sums)
-    centroids = np.array([_unit(sums[each]) for each in ids], dtype=np.float32)
-    return _People(
-        ids=ids,
-        centroids=centroids.reshape(-1, thresholds.dimensions),
-        places={each.bytes: place for place, each in enumerate(ids)},
-    )
-
-
-def _unit(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    length = float(np.linalg.norm(vector))
-    return vector / length if length else vector
+def recognised(tx: Connection, user_id: UUID, video_id: UUID) -> dict[UUID, UUID]:
+    """Faces of a video by id, and who each is; faces of nobody known are missing."""
+    who: dict[UUID, UUID] = {}
+    for model, batch in _batches(tx, user_id, [video_id]):
+        thresholds = of_model(model)
+        if thresholds is not None:
+            people = known_people(tx, user_id, model, thresholds)
+            rows, identities = _identified(tx, user_id, batch, model, people, thresholds)
+            faces = packed.split_ids(rows.ids)
+            for face in np.flatnonzero(identities.people >= 0).tolist():
+                who[UUID(bytes=faces[face])] = people.ids[int(identities.people[face])]
+    return who
 
 
 def _matched(
@@ -174,35 +126,44 @@ def _matched(
     user_id: UUID,
     video_ids: list[UUID],
     model: str,
-    people: _People,
+    people: KnownPeople,
     thresholds: Thresholds,
 ) -> Iterator[Found]:
     if not people.ids:
         return
-    key: dict[str, Any] = {"user_id": user_id, "video_ids": packed.array(video_ids)}
+    rows, identities = _identified(tx, user_id, video_ids, model, people, thresholds)
+    key = {"user_id": user_id, "video_ids": packed.array(video_ids)}
+    scenes = tx.execute(_SCENES, key).one()
+    ballots = _ballots(rows, packed.read_integers(rows.times_ms), scenes)
+    yield from _named(elect(ballots, identities, thresholds), scenes, people)
+
+
+def _identified(
+    tx: Connection,
+    user_id: UUID,
+    video_ids: list[UUID],
+    model: str,
+    people: KnownPeople,
+    thresholds: Thresholds,
+) -> tuple[Any, Identities]:
+    """The faces of some videos as packed columns, and who each is."""
+    key = {"user_id": user_id, "video_ids": packed.array(video_ids)}
     statement = text(_faces(thresholds.dimensions))
     rows = tx.execute(statement, {**key, "model": model}).one()
-    excluded = tx.execute(_EXCLUDED, key).all()
-    scenes = tx.execute(_SCENES, key).one()
     places = {each: place for place, each in enumerate(packed.split_ids(rows.ids))}
-    times = packed.read_integers(rows.times_ms)
-    videos = packed.runs(rows.video_ids)
+    denied = [
+        (places.get(row.observation_id.bytes, -1), people.places.get(row.root.bytes, -1))
+        for row in tx.execute(_EXCLUDED, key)
+    ]
     faces = FrameFaces(
-        frames=_frames(videos, times),
+        frames=_frames(packed.runs(rows.video_ids), packed.read_integers(rows.times_ms)),
         vectors=packed.read_vectors(rows.vectors, thresholds.dimensions),
         told=packed.read_places(rows.told, people.places),
-        excluded=np.array(
-            [
-                (places[row.observation_id.bytes], people.places[row.root.bytes])
-                for row in excluded
-                if row.observation_id.bytes in places and row.root.bytes in people.places
-            ],
-            dtype=np.int64,
-        ).reshape(-1, 2),
+        excluded=np.array([pair for pair in denied if min(pair) >= 0], dtype=np.int64).reshape(
+            -1, 2
+        ),
     )
-    identities = identify(faces, people.centroids, thresholds)
-    ballots = _ballots(rows, times, scenes)
-    yield from _named(elect(ballots, identities, thresholds), scenes, people)
+    return rows, identify(faces, people.centroids, thresholds)
 
 
 def _frames(videos: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -259,7 +220,7 @@ def _tracks(clusters: bytes | None) -> npt.NDArray[np.int64]:
     return np.fromiter(found, dtype=np.int64, count=len(ids))
 
 
-def _named(found: Appearances, scenes: Any, people: _People) -> Iterator[Found]:
+def _named(found: Appearances, scenes: Any, people: KnownPeople) -> Iterator[Found]:
     scene_ids = packed.split_ids(scenes.ids)
     for at in range(len(found.scenes)):
         yield Found(

@@ -72,7 +72,8 @@ class BruteForce:
 
     def _root(self, person: UUID) -> UUID | None:
         row = self._people[person]
-        return (row.merged_into or row.id) if row.consent_at else None
+        root = self._people[row.merged_into or row.id]
+        return root.id if row.consent_at and root.consent_at else None
 
     def _known(self, photos: list[Any]) -> dict[UUID, np.ndarray[Any, Any]]:
         groups: dict[UUID, list[list[Any]]] = defaultdict(lambda: [[], []])

@@ -1,4 +1,4 @@
-"""Who is in which scene: equal to brute force, retroactive, and never one person twice in a frame."""
+"""Who is in which scene: equal to brute force, retroactive, never one person twice in a frame."""
 
 from __future__ import annotations
 
