@@ -28,6 +28,13 @@ Action = Literal[
     "photo.deleted",
     "faces.consent_given",
     "faces.consent_withdrawn",
+    "cluster.named",
+    "cluster.merged",
+    "cluster.split",
+    "person.merged",
+    "person.denied",
+    "faces.undone",
+    "faces.redone",
     "quota.refused",
     "tier.changed",
 ]

@@ -497,3 +497,7 @@ class IndexRows:
     text_model: str
     image_model: str
     scenes: tuple[SceneRow, ...]
+    #: Of all frames; written only with the user's consent (`common.people.observations`).
+    faces: tuple[FaceObservation, ...] = ()
+    #: That found them; "" if faces were not looked for.
+    face_model: str = ""

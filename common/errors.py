@@ -377,6 +377,27 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "압축 파일을 만들지 못했습니다. 다시 요청해 주세요. 계속 실패하면 내보내기 ID와 함께 "
             "문의해 주세요.",
         ),
+        # --- what is said about faces -----------------------------------------------------------
+        "faces_share_frame": _text(
+            409,
+            "Both are seen in one picture, so they are two people. Split the wrong face off first.",
+            "한 화면에 함께 나오므로 서로 다른 사람입니다. 잘못 묶인 얼굴을 먼저 분리해 주세요.",
+        ),
+        "clusters_named_differently": _text(
+            409,
+            "The two groups of faces have different names. Merge the people instead.",
+            "두 얼굴 묶음의 이름이 서로 다릅니다. 대신 인물을 합쳐 주세요.",
+        ),
+        "person_denied": _text(
+            409,
+            "You said of all these faces that they are not this person. Undo that first.",
+            "이 얼굴들은 모두 이 인물이 아니라고 하셨습니다. 먼저 그 작업을 되돌려 주세요.",
+        ),
+        "nothing_to_undo": _text(
+            409,
+            "There is nothing to undo or to do again.",
+            "되돌리거나 다시 실행할 작업이 없습니다.",
+        ),
         "dependency_unavailable": _text(
             503,
             "A service that Heimdex depends on did not answer. It is retried automatically.",

@@ -14,7 +14,7 @@ from common import search_index
 from common.artifacts import sidecar_key
 from common.domain import IndexRows, PhotoFace, Sidecars
 from common.ledger.endings import Indexed
-from common.people import enrolment
+from common.people import enrolment, sightings
 from gpu_jobs.stage import Export, PhotoFacts, Pipeline, Stage, VideoFacts
 from gpu_jobs.stages import (
     align_merge,
@@ -41,6 +41,13 @@ def _sidecars(video: VideoFacts, sidecars: Sidecars) -> Iterator[Export]:
 
 def _make_searchable(video: VideoFacts, rows: IndexRows, tx: Connection) -> Indexed:
     search_index.replace_video(tx, user_id=video.user_id, video_id=video.video_id, rows=rows)
+    sightings.replace_video(
+        tx,
+        user_id=video.user_id,
+        video_id=video.video_id,
+        faces=rows.faces,
+        model=rows.face_model,
+    )
     return Indexed(
         index_version=rows.index_version,
         scene_count=len(rows.scenes),
@@ -87,7 +94,7 @@ PIPELINE = Pipeline(
         Stage(
             name="sidecar_build", lane="gpu", version=1, run=sidecar_build.run, exports=_sidecars
         ),
-        Stage(name="commit", lane="gpu", version=2, run=commit.run, apply=_make_searchable),
+        Stage(name="commit", lane="gpu", version=3, run=commit.run, apply=_make_searchable),
     )
 )
 

@@ -54,6 +54,10 @@ _CANCEL_RUNS = text("""
 _DELETE_SCENES = text("""
     DELETE FROM scenes WHERE user_id = :user_id AND (:whole OR video_id = :video_id)
 """)
+# With faces go their clusters' claims on them, and what the user said about them.
+_DELETE_FACES = text("""
+    DELETE FROM face_observations WHERE user_id = :user_id AND (:whole OR video_id = :video_id)
+""")
 # An answer that could be given again names the video and its title. The key stays taken.
 _BLANK_ANSWERS = text("""
     UPDATE idempotency_keys SET response = NULL
@@ -171,7 +175,7 @@ def _delete_rows(tx: Connection, key: Mapping[str, Any]) -> dict[str, int]:
     tx.execute(_CANCEL_RUNS, key)
     counts = {name: int(count) for name, count in tx.execute(_COUNTS, key).one()._mapping.items()}
     tx.execute(_DELETE_SCENES, key)
-    return counts
+    return counts | {"faces": tx.execute(_DELETE_FACES, key).rowcount}
 
 
 def _owe(
