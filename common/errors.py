@@ -306,6 +306,11 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "사진 속 얼굴이 너무 작습니다. 더 가까이에서 찍은 사진을 올리거나 주변을 "
             "잘라 내 주세요.",
         ),
+        "face_turned": _text(
+            422,
+            "The face in the photo is turned away. Use one in which it looks at the camera.",
+            "사진 속 얼굴이 옆을 향하고 있습니다. 카메라를 바라보는 사진을 올려 주세요.",
+        ),
         "face_blurred": _text(
             422,
             "The face in the photo is blurred. Use a sharper one.",

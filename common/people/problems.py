@@ -7,6 +7,7 @@ from typing import Final
 NO_FACE: Final = "face_not_found"
 SEVERAL_FACES: Final = "several_faces"
 TOO_SMALL: Final = "face_too_small"
+TURNED: Final = "face_turned"
 BLURRED: Final = "face_blurred"
 DIFFERENT: Final = "face_different"
 UNREADABLE: Final = "photo_unreadable"
@@ -21,6 +22,7 @@ PROBLEMS: Final = frozenset(
         NO_FACE,
         SEVERAL_FACES,
         TOO_SMALL,
+        TURNED,
         BLURRED,
         DIFFERENT,
         UNREADABLE,

@@ -122,6 +122,7 @@ def create_photo(
 ) -> Reply[PhotoCreated]:
     """Answers with a URL for the file. Both the user and the person must have consented before."""
     user_id, settings = principal.user_id, services.settings
+    records.find(tx, user_id, person_id)
     if not (settings.feature_face and settings.feature_face_enrollment):
         raise InputError("feature_disabled", "face enrolment")
     require_verified(settings, principal)

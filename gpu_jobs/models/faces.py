@@ -13,7 +13,7 @@ from gpu_jobs.models import face_gate
 from gpu_jobs.models.device import Device
 from gpu_jobs.models.face_alignment import align
 from gpu_jobs.models.face_detector import Detection, YuNet, probable, usable
-from gpu_jobs.models.face_quality import eyes_px, quality, sharpness
+from gpu_jobs.models.face_quality import eyes_px, frontality, quality, sharpness
 from gpu_jobs.models.face_recognisers import AdaFace, Recogniser, SFace
 
 
@@ -35,12 +35,16 @@ class Portrait:
 
     #: x, y, width, height as fractions of the photo, 0–1.
     box: tuple[float, float, float, float]
+    #: The detector's, 0–1.
+    score: float
     #: Shorter side of the box.
     side_px: float
     #: Distance of the eyes.
     eyes_px: float
     #: Variance of the Laplacian of the aligned crop.
     sharpness: float
+    #: 0–1; 0 from about 40° aside on.
+    frontality: float
     #: 0–1.
     quality: float
     #: (512,) float32, L2-normalised; shorter models are zero-padded.
@@ -128,9 +132,11 @@ class FaceFinder:
         return tuple(
             Portrait(
                 box=face.fractions(width=width, height=height),
+                score=face.score,
                 side_px=min(face.box[2:]),
                 eyes_px=eyes_px(face.landmarks),
                 sharpness=sharpness(crop),
+                frontality=frontality(face.landmarks),
                 quality=quality(score=face.score, landmarks=face.landmarks, crop=crop),
                 vector=vector,
             )
