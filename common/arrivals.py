@@ -8,8 +8,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from common import log
+from common.domain import PhotoRef
 from common.errors import TransientError
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.uploads import Arrival, StoredObject, Uploads
 
 
@@ -18,11 +20,13 @@ class Arrivals:
 
     Args:
         uploads: as `heimdex_ingest`.
+        photos: the same.
         outbox: the same.
     """
 
-    def __init__(self, uploads: Uploads, outbox: Outbox) -> None:
+    def __init__(self, uploads: Uploads, photos: Photos, outbox: Outbox) -> None:
         self._uploads = uploads
+        self._photos = photos
         self._outbox = outbox
 
     def take(
@@ -49,6 +53,26 @@ class Arrivals:
             size_bytes=stored.size_bytes,
             code=arrival.code,
         )
+        return self._publish(user_id, arrival)
+
+    def take_photo(
+        self, user_id: UUID, photo: PhotoRef, stored: StoredObject, *, traceparent: str = ""
+    ) -> Arrival:
+        """The same for a photo of a person.
+
+        Raises:
+            TransientError: the database cannot be reached; nothing happened.
+        """
+        arrival = self._photos.finalize(user_id, photo, stored, traceparent=traceparent)
+        log.event(
+            f"photo.{arrival.outcome}",
+            photo_id=photo.photo_id,
+            size_bytes=stored.size_bytes,
+            code=arrival.code,
+        )
+        return self._publish(user_id, arrival)
+
+    def _publish(self, user_id: UUID, arrival: Arrival) -> Arrival:
         try:
             self._outbox.publish(user_id, arrival.message_ids)
         except TransientError as error:

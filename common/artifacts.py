@@ -45,8 +45,7 @@ _DECODE_ERRORS = (
 
 def artifact_key(run: RunRef, stage: str, version: int) -> str:
     """Object name of a stage's artifact; the same for every attempt."""
-    subject = f"{run.user_id}/{run.video_id}/{run.generation}"
-    return f"artifacts/{subject}/{stage}@{version}/artifact.zip"
+    return f"artifacts/{run.user_id}/{run.folder}/{run.generation}/{stage}@{version}/artifact.zip"
 
 
 def sidecar_key(user_id: UUID, video_id: UUID, scene_id: UUID) -> str:

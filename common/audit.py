@@ -20,6 +20,21 @@ Action = Literal[
     "video.expiry_announced",
     "video.expired",
     "export.created",
+    "person.created",
+    "person.deleted",
+    "person.consent_given",
+    "person.consent_withdrawn",
+    "photo.created",
+    "photo.deleted",
+    "faces.consent_given",
+    "faces.consent_withdrawn",
+    "cluster.named",
+    "cluster.merged",
+    "cluster.split",
+    "person.merged",
+    "person.denied",
+    "faces.undone",
+    "faces.redone",
     "quota.refused",
     "tier.changed",
 ]
@@ -53,7 +68,7 @@ def record(
         user_id: the tenant that it happened to.
         action: what happened.
         actor: who did it.
-        subject_id: the video or export.
+        subject_id: the video, export, person or photo.
         code: a stable name, such as an error's code; never content.
     """
     values = {"user_id": user_id, "id": uuid4(), "actor": actor, "action": action}

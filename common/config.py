@@ -39,10 +39,21 @@ class Settings(BaseSettings):
     models_bucket: str = ""
     #: Keys of registry models that take the place of their role's default.
     chosen_models: tuple[str, ...] = ()
-    #: Faces are looked for; off because it takes people's consent, and a model that is cleared.
+    #: Switches; docs/flags.md says what each does, and that nothing is lost when one is turned off.
+    #: An address has to be verified before its owner may upload.
+    feature_email_verification: bool = False
+    #: Pictures are searched by what is in them.
+    feature_vision: bool = True
+    #: Anything with faces; off because it takes people's consent, and a model that is cleared.
+    feature_face: bool = False
+    #: People are learned from photos.
+    feature_face_enrollment: bool = False
+    #: Faces are looked for in videos.
     feature_face_detection: bool = False
     #: The operator holds a licence for a face recogniser that is not cleared for commercial use.
-    face_licensed: bool = False
+    feature_face_licensed: bool = False
+    #: Search goes by meaning; off: by words alone.
+    feature_semantic_search: bool = True
     #: Search with the int8 text towers; refused unless their loss was measured on pinned weights.
     quantised_encoders: bool = False
 
@@ -74,6 +85,8 @@ class Settings(BaseSettings):
     preview_expires_in_s: int = Field(default=300, ge=10, le=3_600)
     max_upload_bytes: int = Field(default=1_000_000_000, gt=0)
     max_duration_ms: int = Field(default=600_000, gt=0)
+    max_photo_bytes: int = Field(default=20_000_000, gt=0)
+    max_photo_pixels: int = Field(default=60_000_000, gt=0)
 
     #: How long a claim holds without a heartbeat; heartbeats come every third of it.
     lease_s: float = Field(default=60.0, gt=0)
@@ -100,6 +113,11 @@ class Settings(BaseSettings):
     gpu_job_gpus: int = Field(default=1, ge=0)
     gpu_job_cpus: float = Field(default=4.0, gt=0)
     gpu_job_memory_gib: float = Field(default=16.0, gt=0)
+
+    @property
+    def looks_at_faces(self) -> bool:
+        """Whether the workers need a face model: for videos or for photos."""
+        return self.feature_face and (self.feature_face_detection or self.feature_face_enrollment)
 
     def topic(self, lane: Lane) -> str:
         """Short name of the lane's topic."""

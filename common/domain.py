@@ -28,15 +28,42 @@ SubtitleFormat = Literal["srt", "vtt"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class PhotoRef:
+    """A photo that a person is to be known by."""
+
+    person_id: UUID
+    photo_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRef:
-    """One unit of work that can be claimed: (video, object generation, lane)."""
+    """One unit of work that can be claimed: (subject, object generation, lane).
+
+    The subject is a video or a photo.
+
+    Raises:
+        ValueError: it is not exactly one of them.
+    """
 
     user_id: UUID
     run_id: UUID
-    video_id: UUID
-    #: Cloud Storage generation of the video object; a re-upload has a higher one.
+    #: None for the run of a photo.
+    video_id: UUID | None = None
+    photo: PhotoRef | None = None
+    #: Cloud Storage generation of the subject's object; a re-upload has a higher one.
     generation: int
     lane: Lane
+
+    def __post_init__(self) -> None:
+        if (self.video_id is None) == (self.photo is None):
+            raise ValueError(f"run {self.run_id}: a video or a photo expected")
+
+    @property
+    def folder(self) -> str:
+        """Of the subject, in the tenant's folder of artifacts; a person's photos share one."""
+        if self.photo is not None:
+            return f"{self.photo.person_id}/{self.photo.photo_id}"
+        return str(self.video_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +250,16 @@ class DecodePass:
     vision_sample_frames: SampledFrames
 
 
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """`photo_normalise`: a person's photo as it is looked at."""
+
+    #: JPEG, RGB, upright, longest side ≤ 1600 px, no metadata.
+    jpeg: bytes
+    width_px: int
+    height_px: int
+
+
 # --- outputs of the gpu lane -------------------------------------------------------------------
 
 
@@ -382,6 +419,22 @@ class Faces:
     note: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PhotoFace:
+    """`photo_embed`: the one face of a person's photo, or why it cannot be used."""
+
+    #: A code of `common.people.problems`, or "".
+    problem: str
+    #: Of the face; x, y, width, height as fractions of the photo. None with a problem, as is the
+    #: vector.
+    box: tuple[float, float, float, float] | None
+    #: 0–1.
+    quality: float
+    #: (512,) float32, L2-normalised. Never logged.
+    vector: npt.NDArray[np.float32] | None = field(repr=False)
+    model: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
     """The immutable JSON of one scene."""
@@ -444,3 +497,7 @@ class IndexRows:
     text_model: str
     image_model: str
     scenes: tuple[SceneRow, ...]
+    #: Of all frames; written only with the user's consent (`common.people.observations`).
+    faces: tuple[FaceObservation, ...] = ()
+    #: That found them; "" if faces were not looked for.
+    face_model: str = ""

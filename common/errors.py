@@ -261,6 +261,104 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "The audio could not be decoded; pictures are still searchable.",
             "오디오를 디코딩할 수 없습니다. 화면은 계속 검색할 수 있습니다.",
         ),
+        # --- photos of people -----------------------------------------------------------------
+        "photo_type_not_allowed": _text(
+            415,
+            "This file type is not supported. Upload the photo as JPEG, PNG, WebP or HEIC.",
+            "지원하지 않는 파일 형식입니다. JPEG, PNG, WebP, HEIC 사진을 올려 주세요.",
+        ),
+        "photo_file_too_large": _text(
+            413,
+            "The photo's file is larger than the limit (20 MB). Save it smaller and upload it.",
+            "사진 파일이 제한(20 MB)보다 큽니다. 더 작게 저장해 올려 주세요.",
+        ),
+        "photo_too_large": _text(
+            422,
+            "The photo has more than 60 million pixels. Scale it down and upload it again.",
+            "사진이 6천만 픽셀보다 큽니다. 크기를 줄여 다시 올려 주세요.",
+        ),
+        "photo_unreadable": _text(
+            422,
+            "The photo could not be read. Save it as JPEG and upload it again.",
+            "사진을 읽을 수 없습니다. JPEG로 저장해 다시 올려 주세요.",
+        ),
+        "photo_failed": _text(
+            500,
+            "The photo could not be processed. Delete it and upload it again.",
+            "사진을 처리하지 못했습니다. 삭제한 뒤 다시 올려 주세요.",
+        ),
+        "face_not_found": _text(
+            422,
+            "There is no face in the photo. Use one in which the face is well lit and looks at "
+            "the camera.",
+            "사진에서 얼굴을 찾지 못했습니다. 밝은 곳에서 카메라를 바라보는 사진을 올려 주세요.",
+        ),
+        "several_faces": _text(
+            422,
+            "There are several faces in the photo. Use one of this person alone, or cut the "
+            "others off.",
+            "사진에 얼굴이 여러 개 있습니다. 이 사람만 나오는 사진을 올리거나 다른 사람을 잘라 "
+            "내 주세요.",
+        ),
+        "face_too_small": _text(
+            422,
+            "The face in the photo is too small. Use one taken from nearer, or cut the rest off.",
+            "사진 속 얼굴이 너무 작습니다. 더 가까이에서 찍은 사진을 올리거나 주변을 "
+            "잘라 내 주세요.",
+        ),
+        "face_turned": _text(
+            422,
+            "The face in the photo is turned away. Use one in which it looks at the camera.",
+            "사진 속 얼굴이 옆을 향하고 있습니다. 카메라를 바라보는 사진을 올려 주세요.",
+        ),
+        "face_blurred": _text(
+            422,
+            "The face in the photo is blurred. Use a sharper one.",
+            "사진 속 얼굴이 흐립니다. 더 선명한 사진을 올려 주세요.",
+        ),
+        "face_different": _text(
+            422,
+            "The face differs too much from the person's other photos. Check that it is the same "
+            "person; if an earlier photo is the wrong one, delete that.",
+            "이 인물의 다른 사진들과 얼굴이 너무 다릅니다. 같은 사람인지 확인해 주세요. 이전 "
+            "사진이 잘못되었다면 그 사진을 삭제해 주세요.",
+        ),
+        "faces_unavailable": _text(
+            503,
+            "Faces are not looked for here at the moment; nothing was learned from the photo. "
+            "Upload it again later.",
+            "지금은 얼굴 인식을 사용할 수 없어 사진을 등록하지 못했습니다. 나중에 다시 올려 "
+            "주세요.",
+        ),
+        "consent_required": _text(
+            409,
+            "Faces are looked for only with consent. Record it first: POST /v1/faces/consent for "
+            "your videos, and for the person POST /v1/people/{person_id}/consent.",
+            "얼굴 인식에는 동의가 필요합니다. 먼저 내 영상에 대해서는 POST /v1/faces/consent로, "
+            "인물에 대해서는 POST /v1/people/{person_id}/consent로 동의를 기록해 주세요.",
+        ),
+        "too_many_people": _text(
+            409,
+            "You have as many people as an account can have. Delete one first.",
+            "등록할 수 있는 인물 수에 도달했습니다. 먼저 한 명을 삭제해 주세요.",
+        ),
+        "too_many_photos": _text(
+            409,
+            "This person has as many photos as a person can have. Delete one first.",
+            "이 인물에 등록할 수 있는 사진 수에 도달했습니다. 먼저 한 장을 삭제해 주세요.",
+        ),
+        # --- features -------------------------------------------------------------------------
+        "feature_disabled": _text(
+            403,
+            "This feature is switched off here. What you have is kept.",
+            "현재 사용할 수 없는 기능입니다. 기존 데이터는 그대로 보관됩니다.",
+        ),
+        "email_unverified": _text(
+            403,
+            "Verify your e-mail address first: follow the link in the mail you were sent, then "
+            "sign in again.",
+            "먼저 이메일 주소를 인증해 주세요. 받은 메일의 링크를 연 뒤 다시 로그인해 주세요.",
+        ),
         # --- processing -----------------------------------------------------------------------
         "attempts_exhausted": _text(
             500,
@@ -278,6 +376,27 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "support with the export id.",
             "압축 파일을 만들지 못했습니다. 다시 요청해 주세요. 계속 실패하면 내보내기 ID와 함께 "
             "문의해 주세요.",
+        ),
+        # --- what is said about faces -----------------------------------------------------------
+        "faces_share_frame": _text(
+            409,
+            "Both are seen in one picture, so they are two people. Split the wrong face off first.",
+            "한 화면에 함께 나오므로 서로 다른 사람입니다. 잘못 묶인 얼굴을 먼저 분리해 주세요.",
+        ),
+        "clusters_named_differently": _text(
+            409,
+            "The two groups of faces have different names. Merge the people instead.",
+            "두 얼굴 묶음의 이름이 서로 다릅니다. 대신 인물을 합쳐 주세요.",
+        ),
+        "person_denied": _text(
+            409,
+            "You said of all these faces that they are not this person. Undo that first.",
+            "이 얼굴들은 모두 이 인물이 아니라고 하셨습니다. 먼저 그 작업을 되돌려 주세요.",
+        ),
+        "nothing_to_undo": _text(
+            409,
+            "There is nothing to undo or to do again.",
+            "되돌리거나 다시 실행할 작업이 없습니다.",
         ),
         "dependency_unavailable": _text(
             503,

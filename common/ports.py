@@ -54,6 +54,17 @@ class Objects(Protocol):
         """Delete everything below a prefix; returns how many objects."""
 
 
+class Listing(Protocol):
+    """Cloud Storage's listing, as `common.storage.ObjectStore` has it."""
+
+    def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        """All objects whose names start with the prefix."""
+
+
+class Erasable(Objects, Listing, Protocol):
+    """Cloud Storage, to be looked through and deleted from."""
+
+
 class Archives(Protocol):
     """Cloud Storage for large files, as `common.storage.ObjectStore` has it."""
 
@@ -67,13 +78,6 @@ class Archives(Protocol):
 
     def delete_prefix(self, bucket: str, prefix: str, *, effect: str) -> int:
         """Delete everything below a prefix; returns how many objects."""
-
-
-class Listing(Protocol):
-    """Cloud Storage's listing, as `common.storage.ObjectStore` has it."""
-
-    def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        """All objects whose names start with the prefix."""
 
 
 class Accounts(Protocol):

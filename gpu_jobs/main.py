@@ -17,25 +17,29 @@ from common import log
 from common.bus import Bus
 from common.config import Settings, load
 from common.database import Database
-from common.domain import LANES, Lane, MediaLimits
+from common.domain import LANES, Lane, MediaLimits, RunRef
 from common.index_version import index_version
 from common.ledger.claims import Claims
 from common.ledger.endings import Endings
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.policy import LeasePolicy
 from common.ledger.stages import Stages
 from common.ledger.uploads import Uploads
+from common.people import consent
 from common.storage import ObjectStore
 from common.videos import people
 from gpu_jobs import sandbox
 from gpu_jobs.costs import Rates
-from gpu_jobs.pipeline import PIPELINE
+from gpu_jobs.pipeline import PHOTO_PIPELINE, PIPELINE
 from gpu_jobs.runner import Runner, Tools
 from gpu_jobs.worker import Ports, Schedule, Worker
 
 #: Cloud Run kills ten seconds after SIGTERM. A stage that can be interrupted releases its run by
 #: itself in this time; for one that cannot, this thread does it.
 _GRACE_S: Final = 3.0
+#: The largest photo takes a second or two to decode.
+_PHOTO_BUDGET_S: Final = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,6 +103,7 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
         stages=Stages(db),
         endings=endings,
         uploads=Uploads(db, grace_s=settings.upload_grace_s),
+        photos=Photos(db, grace_s=settings.upload_grace_s),
         store=ObjectStore.connect(settings),
         uploads_bucket=settings.uploads_bucket,
         artifacts_bucket=settings.artifacts_bucket,
@@ -106,7 +111,9 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
         sandbox=sandbox.call,
         load_models=partial(_load_models, settings),
         names=partial(_names, db),
+        consent=partial(_consents, settings, db),
         limits=MediaLimits(max_duration_ms=settings.max_duration_ms),
+        photo_limits=photo_limits(settings),
         index_version=index_version(settings.profile, choose=settings.chosen_models),
     )
     ports = Ports(
@@ -114,7 +121,7 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
         claims=claims,
         endings=endings,
         outbox=Outbox(db, bus),
-        runner=Runner(PIPELINE, tools),
+        runner=Runner(PIPELINE, tools, photos=PHOTO_PIPELINE),
     )
     return Worker(
         lane=lane,
@@ -139,6 +146,20 @@ def _load_models(settings: Settings) -> object:
 def _names(db: Database, user_id: UUID) -> tuple[str, ...]:
     with db.tenant(user_id) as tx:
         return people.list_names(tx, user_id)
+
+
+def _consents(settings: Settings, db: Database, run: RunRef) -> bool:
+    of_photos = run.photo is not None
+    feature = settings.feature_face_enrollment if of_photos else settings.feature_face_detection
+    if not (settings.feature_face and feature):
+        return False
+    with db.tenant(run.user_id) as tx:
+        return consent.holds(tx, run.user_id)
+
+
+def photo_limits(settings: Settings) -> MediaLimits:
+    """What a photo may take: one picture, in seconds."""
+    return MediaLimits(max_pixels=settings.max_photo_pixels, wall_budget_s=_PHOTO_BUDGET_S)
 
 
 def _owner() -> str:

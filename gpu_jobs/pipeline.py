@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 
 from common import search_index
 from common.artifacts import sidecar_key
-from common.domain import IndexRows, Sidecars
+from common.domain import IndexRows, PhotoFace, Sidecars
 from common.ledger.endings import Indexed
-from gpu_jobs.stage import Export, Pipeline, Stage, VideoFacts
+from common.people import enrolment, sightings
+from gpu_jobs.stage import Export, PhotoFacts, Pipeline, Stage, VideoFacts
 from gpu_jobs.stages import (
     align_merge,
     asr_transcribe,
@@ -22,6 +23,8 @@ from gpu_jobs.stages import (
     decode_pass,
     embed_text,
     faces_detect,
+    photo_embed,
+    photo_normalise,
     sidecar_build,
     text_read,
     upload_validate,
@@ -38,11 +41,22 @@ def _sidecars(video: VideoFacts, sidecars: Sidecars) -> Iterator[Export]:
 
 def _make_searchable(video: VideoFacts, rows: IndexRows, tx: Connection) -> Indexed:
     search_index.replace_video(tx, user_id=video.user_id, video_id=video.video_id, rows=rows)
+    sightings.replace_video(
+        tx,
+        user_id=video.user_id,
+        video_id=video.video_id,
+        faces=rows.faces,
+        model=rows.face_model,
+    )
     return Indexed(
         index_version=rows.index_version,
         scene_count=len(rows.scenes),
         duration_ms=rows.duration_ms,
     )
+
+
+def _enrol(photo: PhotoFacts, face: PhotoFace, tx: Connection) -> None:
+    enrolment.apply(tx, photo.user_id, photo.person_id, photo.photo_id, face)
 
 
 PIPELINE = Pipeline(
@@ -76,10 +90,18 @@ PIPELINE = Pipeline(
         Stage(name="vision_embed_frames", lane="gpu", version=1, run=vision_embed_frames.run),
         Stage(name="vision_tags", lane="gpu", version=1, run=vision_tags.run),
         Stage(name="text_read", lane="gpu", version=1, run=text_read.run),
-        Stage(name="faces_detect", lane="gpu", version=2, run=faces_detect.run),
+        Stage(name="faces_detect", lane="gpu", version=3, run=faces_detect.run),
         Stage(
             name="sidecar_build", lane="gpu", version=1, run=sidecar_build.run, exports=_sidecars
         ),
-        Stage(name="commit", lane="gpu", version=2, run=commit.run, apply=_make_searchable),
+        Stage(name="commit", lane="gpu", version=3, run=commit.run, apply=_make_searchable),
+    )
+)
+
+#: What happens to a photo that a person is to be known by.
+PHOTO_PIPELINE = Pipeline(
+    (
+        Stage(name="photo_normalise", lane="media", version=1, run=photo_normalise.run),
+        Stage(name="photo_embed", lane="gpu", version=1, run=photo_embed.run, apply=_enrol),
     )
 )

@@ -32,6 +32,8 @@ REFUSALS: Final = frozenset(
         "frame_too_large",
         "no_video_stream",
         "not_video",
+        "photo_too_large",
+        "photo_unreadable",
         "too_many_decode_errors",
         "too_many_frames",
         "too_many_streams",

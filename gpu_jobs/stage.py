@@ -18,7 +18,7 @@ from common.domain import Lane
 from common.ledger.endings import Indexed
 
 #: What a stage may ask for besides other stages' artifacts.
-FACILITIES: Final = frozenset(("media", "models", "names", "video", "progress"))
+FACILITIES: Final = frozenset(("media", "models", "names", "video", "progress", "consent"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,19 @@ class VideoFacts:
     generation: int
     #: Of the index that is being built.
     index_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoFacts:
+    """What a stage may know of the photo it works on."""
+
+    user_id: UUID
+    person_id: UUID
+    photo_id: UUID
+
+
+#: Of the subject of a run.
+Facts = VideoFacts | PhotoFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +71,20 @@ class Stage:
     #: Field of the function's result, when several rows share one function.
     part: str = ""
     #: Objects to store before the stage is done.
-    exports: Callable[[VideoFacts, Any], Iterable[Export]] | None = None
-    #: Writes rows in the transaction that ends the run; one row of a lane at most has it.
-    apply: Callable[[VideoFacts, Any, Connection], Indexed] | None = None
+    exports: Callable[[Any, Any], Iterable[Export]] | None = None
+    #: Writes rows in the transaction that ends the run; one row of a lane at most has it. It is
+    #: given `Facts`, and what it returns is noted about a video.
+    apply: Callable[[Any, Any, Connection], Indexed | None] | None = None
 
     @cached_property
     def arguments(self) -> tuple[str, ...]:
         """Names of everything that the function asks for."""
         return tuple(inspect.signature(self.run).parameters)
+
+    @property
+    def is_biometric(self) -> bool:
+        """Whether it makes what tells people apart, for which it needs their consent."""
+        return "consent" in self.arguments
 
     @cached_property
     def needs(self) -> tuple[str, ...]:
@@ -148,7 +167,7 @@ def _check(stage: Stage, known: Mapping[str, Stage]) -> None:
             raise ValueError(f"{stage.name} needs {need}, which no earlier row makes")
         if stage.expects(need) is not known[need].artifact_type:
             raise ValueError(f"{stage.name} expects another type of {need}")
-    foreign = {"models", "names"} if stage.lane == "media" else {"media"}
+    foreign = {"models", "names", "consent"} if stage.lane == "media" else {"media"}
     if foreign & set(stage.arguments):
         raise ValueError(f"{stage.name} of lane {stage.lane} may not ask for {foreign}")
     if stage.lane == "media" and "media" not in stage.arguments:

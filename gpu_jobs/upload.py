@@ -10,6 +10,7 @@ from typing import cast
 
 from common.domain import Media, MediaLimits, SubtitleFile, SubtitleFormat
 from common.errors import NotFoundError, TransientError
+from common.ledger.photos import StoredPhoto
 from common.ledger.uploads import DeclaredObject
 from common.ports import Objects
 
@@ -43,6 +44,27 @@ def downloaded(
                 for declared in objects
                 if declared.kind == "subtitle"
             ),
+            limits=limits,
+        )
+
+
+@contextmanager
+def downloaded_photo(
+    store: Objects, bucket: str, photo: StoredPhoto, limits: MediaLimits
+) -> Iterator[Media]:
+    """Download a person's photo into a folder that is removed afterwards.
+
+    Raises:
+        NotFoundError: it is gone.
+        TransientError: Cloud Storage did not answer, or the disk is full.
+    """
+    with tempfile.TemporaryDirectory(prefix="heimdex-photo-") as scratch:
+        path = Path(scratch) / "photo"
+        store.download(bucket, photo.object_name, path, generation=photo.generation)
+        yield Media(
+            path=path,
+            size_bytes=photo.size_bytes,
+            content_type=photo.content_type,
             limits=limits,
         )
 

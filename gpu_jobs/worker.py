@@ -10,7 +10,7 @@ from uuid import UUID
 
 from common import log
 from common.bus import Received
-from common.domain import Lane, Lease
+from common.domain import Lane, Lease, RunRef
 from common.errors import (
     ConfigError,
     ContractError,
@@ -165,7 +165,7 @@ class Worker:
     def _work(self, lease: Lease) -> None:
         run = lease.run
         fields = {
-            "video_id": run.video_id,
+            **_subject(run),
             "run_id": run.run_id,
             "lane": run.lane,
             "attempt": lease.attempt,
@@ -218,3 +218,9 @@ class Worker:
         except TransientError as error:
             # They stay owed; the sweep publishes them.
             log.event("outbox.unpublished", severity="WARNING", error=error)
+
+
+def _subject(run: RunRef) -> dict[str, UUID | None]:
+    if run.photo is not None:
+        return {"photo_id": run.photo.photo_id}
+    return {"video_id": run.video_id}

@@ -68,7 +68,7 @@ def kept_secret(path: Path) -> str:
 #: Settings of the models that whoever starts the cloud may give.
 _MODEL_SETTINGS = (
     "HEIMDEX_CHOSEN_MODELS",
-    "HEIMDEX_FACE_LICENSED",
+    "HEIMDEX_FEATURE_FACE_LICENSED",
     "HEIMDEX_FEATURE_FACE_DETECTION",
     "HEIMDEX_QUANTISED_ENCODERS",
 )

@@ -9,6 +9,7 @@ from uuid import uuid4
 from common.arrivals import Arrivals
 from common.database import Database
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
 from functions.start_jobs.sweeping import Buckets, Sweeper, Timing
@@ -38,10 +39,12 @@ def make_sweeper(db: Database, directory: Path, store: FileStore | None = None) 
     store = store or FileStore(directory / "objects")
     bus = FileBus(directory / "messages", ack_deadline_s=0.0)
     uploads, outbox, sweep = Uploads(db, grace_s=60.0), Outbox(db, bus), Sweep(db)
+    photos = Photos(db, grace_s=60.0)
     sweeper = Sweeper(
         sweep=sweep,
         uploads=uploads,
-        arrivals=Arrivals(uploads, outbox),
+        photos=photos,
+        arrivals=Arrivals(uploads, photos, outbox),
         outbox=outbox,
         buckets=Buckets(store=store, uploads="uploads", artifacts="artifacts"),
         timing=Timing(ring_again_after_s=60.0, lease_s=60.0),

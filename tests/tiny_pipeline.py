@@ -13,15 +13,17 @@ from sqlalchemy import Connection
 
 from common import search_index
 from common.database import Database
-from common.domain import IndexRows, Lane, Media, MediaLimits, SceneRow
+from common.domain import IndexRows, Lane, Media, MediaLimits, RunRef, SceneRow
 from common.index_version import scene_id
 from common.ledger.claims import Claims
 from common.ledger.endings import Endings, Indexed
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.policy import LeasePolicy
 from common.ledger.stages import Stages
 from common.ledger.uploads import Uploads
 from gpu_jobs.costs import Rates
+from gpu_jobs.pipeline import PHOTO_PIPELINE
 from gpu_jobs.runner import Runner, Tools
 from gpu_jobs.stage import Export, Pipeline, Stage, VideoFacts
 from gpu_jobs.worker import Ports, Schedule, Worker
@@ -141,7 +143,11 @@ class Rig:
     db: Database
     directory: Path
     pipeline: Pipeline = PIPELINE
+    photos: Pipeline = PHOTO_PIPELINE
     policy: LeasePolicy = POLICY
+    load_models: Callable[[], Any] = TinyModels
+    #: By default nobody consents to anything.
+    consent: Callable[[RunRef], bool] = lambda run: False
 
     def __post_init__(self) -> None:
         self.store = FileStore(self.directory / "objects")
@@ -158,17 +164,20 @@ class Rig:
             stages=self.stages,
             endings=self.endings,
             uploads=Uploads(self.db, grace_s=60.0),
+            photos=Photos(self.db, grace_s=60.0),
             store=self.store,
             uploads_bucket=UPLOADS,
             artifacts_bucket=ARTIFACTS,
             rates=Rates(usd_per_s={"media": 0.001, "gpu": 0.01}),
             sandbox=call_in_process,
-            load_models=TinyModels,
+            load_models=self.load_models,
             names=lambda user_id: (f"friend of {user_id}",),
+            consent=self.consent,
             limits=MediaLimits(),
+            photo_limits=MediaLimits(),
             index_version=INDEX_VERSION,
         )
-        return Runner(self.pipeline, tools)
+        return Runner(self.pipeline, tools, photos=self.photos)
 
     def worker(self, lane: Lane, *, once: bool = False, idle_exit_s: float = 0.0) -> Worker:
         """A worker of a lane that ends when no message is there."""

@@ -8,13 +8,17 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from common.database import Database
-from common.domain import Lane, Lease, RunRef
+from common.domain import Lane, Lease, PhotoRef, RunRef
 from common.ledger.endings import die
-from common.ledger.fencing import hold, lock_video
+from common.ledger.fencing import hold, lock_subject
 from common.ledger.policy import LeasePolicy
 from common.ledger.readiness import cancel_open, ring, run_values
 
-_FIND = text("SELECT video_id FROM runs WHERE user_id = :user_id AND id = :run_id")
+_FIND = text("""
+    SELECT r.video_id, r.generation, p.id AS photo_id, p.person_id
+    FROM runs r LEFT JOIN person_photos p ON p.user_id = r.user_id AND p.id = r.photo_id
+    WHERE r.user_id = :user_id AND r.id = :run_id
+""")
 _CLAIMABLE = """
     user_id = :user_id AND id = :run_id AND lane = :lane
     AND (state = 'ready' AND not_before <= clock_timestamp()
@@ -26,10 +30,10 @@ _CLAIM = text(f"""
         owner = :owner, heartbeat_at = clock_timestamp(),
         lease_until = clock_timestamp() + make_interval(secs => :lease_s)
     WHERE {_CLAIMABLE} AND attempt < :max_attempts
-    RETURNING video_id, generation, fencing_token, attempt, traceparent
+    RETURNING fencing_token, attempt, traceparent
 """)
 _EXHAUSTED = text(f"""
-    SELECT video_id, generation, fencing_token, attempt, traceparent,
+    SELECT fencing_token, attempt, traceparent,
            coalesce((SELECT j.error_code FROM jobs j
                      WHERE j.user_id = runs.user_id AND j.run_id = runs.id AND j.state = 'failed'
                      ORDER BY j.ordinal LIMIT 1), '') AS error_code
@@ -39,7 +43,7 @@ _EXHAUSTED = text(f"""
 _IS_CLAIMABLE = text(f"SELECT 1 FROM runs WHERE {_CLAIMABLE}")
 _PROCESSING = text("""
     UPDATE videos SET state = 'processing', updated_at = clock_timestamp()
-    WHERE user_id = :user_id AND id = :video_id AND state = 'queued'
+    WHERE user_id = :user_id AND id = CAST(:video_id AS uuid) AND state = 'queued'
 """)
 _HEARTBEAT = text("""
     UPDATE runs SET heartbeat_at = clock_timestamp(),
@@ -73,8 +77,8 @@ class Claims:
     def claim(self, user_id: UUID, run_id: UUID, lane: Lane, owner: str) -> Lease | None:
         """Take a run that is ready, or whose lease has expired; None if it is not so.
 
-        A run without attempts left dies here, and its video fails; the runs of a deleted video are
-        cancelled.
+        A run without attempts left dies here, and its subject fails; the runs of a deleted video
+        are cancelled.
 
         Args:
             user_id: the tenant.
@@ -87,10 +91,12 @@ class Claims:
             found = tx.execute(_FIND, key).one_or_none()
             if found is None:
                 return None
-            if not lock_video(tx, user_id, found.video_id):
-                cancel_open(tx, user_id, found.video_id)
+            run = _run(key, found)
+            if not lock_subject(tx, run):
+                if run.video_id is not None:
+                    cancel_open(tx, user_id, run.video_id)
                 return None
-            return self._claim_or_bury(tx, key)
+            return self._claim_or_bury(tx, key, run)
 
     def is_claimable(self, user_id: UUID, run_id: UUID, lane: Lane) -> bool:
         """Whether a claim would find something to do (take the run, or bury it)."""
@@ -123,27 +129,35 @@ class Claims:
             tx.execute(_RELEASE, run_values(run))
             return (ring(tx, run.user_id, run.run_id, run.lane, traceparent=lease.traceparent),)
 
-    def _claim_or_bury(self, tx: Connection, key: dict[str, Any]) -> Lease | None:
+    def _claim_or_bury(self, tx: Connection, key: dict[str, Any], run: RunRef) -> Lease | None:
         limits = {"lease_s": self._policy.lease_s, "max_attempts": self._policy.max_attempts}
         row = tx.execute(_CLAIM, key | limits).one_or_none()
         if row is not None:
-            tx.execute(_PROCESSING, key | {"video_id": row.video_id})
-            return _lease(key, row)
+            tx.execute(_PROCESSING, run_values(run))
+            return _lease(key, run, row)
         row = tx.execute(_EXHAUSTED, key | limits).one_or_none()
         if row is not None:
-            die(tx, _lease(key, row), row.error_code, "")
+            die(tx, _lease(key, run, row), row.error_code, "")
         return None
 
 
-def _lease(key: dict[str, Any], row: Row[Any]) -> Lease:
+def _run(key: dict[str, Any], found: Row[Any]) -> RunRef:
+    photo = None
+    if found.photo_id is not None:
+        photo = PhotoRef(person_id=found.person_id, photo_id=found.photo_id)
+    return RunRef(
+        user_id=key["user_id"],
+        run_id=key["run_id"],
+        video_id=found.video_id,
+        photo=photo,
+        generation=found.generation,
+        lane=key["lane"],
+    )
+
+
+def _lease(key: dict[str, Any], run: RunRef, row: Row[Any]) -> Lease:
     return Lease(
-        run=RunRef(
-            user_id=key["user_id"],
-            run_id=key["run_id"],
-            video_id=row.video_id,
-            generation=row.generation,
-            lane=key["lane"],
-        ),
+        run=run,
         owner=key["owner"],
         fencing_token=row.fencing_token,
         attempt=row.attempt,

@@ -13,9 +13,9 @@ from common.database import Database
 from common.domain import Lane, Lease, RunRef
 from common.errors import HeimdexError
 from common.ledger import outbox
-from common.ledger.fencing import hold, lock_video
+from common.ledger.fencing import hold, lock_subject
 from common.ledger.policy import LeasePolicy
-from common.ledger.readiness import fail_video, make_ready, run_values
+from common.ledger.readiness import OF_SUBJECT, fail_subject, make_ready, run_values
 from common.messages import DEAD_LETTER_TOPIC, RunDied
 from common.quotas.admission import settle
 
@@ -51,10 +51,10 @@ _WAIT = text("""
     UPDATE runs SET state = 'ready', not_before = 'infinity', owner = NULL, lease_until = NULL
     WHERE user_id = :user_id AND id = :run_id
 """)
-_REOPEN = text("""
+_REOPEN = text(f"""
     UPDATE runs SET state = 'ready', not_before = clock_timestamp(), rung_at = clock_timestamp(),
         finished_at = NULL
-    WHERE user_id = :user_id AND video_id = :video_id AND generation = :generation
+    WHERE user_id = :user_id AND {OF_SUBJECT} AND generation = :generation
       AND lane = :lane AND state = 'done'
     RETURNING id
 """)
@@ -70,10 +70,10 @@ class Indexed:
 
 
 def die(tx: Connection, lease: Lease, code: str, detail: str) -> UUID:
-    """End a run that has no attempts left, and its video.
+    """End a run that has no attempts left, and its subject.
 
     Args:
-        tx: a transaction that has locked the video and the run.
+        tx: a transaction that has locked the subject and the run.
         lease: the run and its last claim.
         code: of the last failure, or "".
         detail: of the last failure, for developers.
@@ -85,7 +85,7 @@ def die(tx: Connection, lease: Lease, code: str, detail: str) -> UUID:
     final = "attempts_exhausted" if not code or code in _RETRIED_CODES else code
     values = {"state": "dead", "error_code": final, "error_detail": detail or code}
     tx.execute(_END, run_values(run) | values)
-    fail_video(tx, run.user_id, run.video_id, final)
+    fail_subject(tx, run, final)
     message = RunDied(user_id=run.user_id, run_id=run.run_id, lane=run.lane, error_code=final)
     return outbox.write(tx, run.user_id, DEAD_LETTER_TOPIC, message, traceparent=lease.traceparent)
 
@@ -103,7 +103,7 @@ class Endings:
         self._policy = policy
 
     def fail(self, lease: Lease, error: HeimdexError) -> tuple[UUID, ...]:
-        """Record a failure: retried after a pause if that can help, else the end of the video.
+        """Record a failure: retried after a pause if that can help, else the end of its subject.
 
         Raises:
             LeaseLostError: the run is no longer this worker's.
@@ -111,12 +111,12 @@ class Endings:
         run, detail = lease.run, error.detail[:_MAX_DETAIL]
         values = run_values(run) | {"error_code": error.code, "error_detail": detail}
         with self._db.tenant(run.user_id, effect="run.fail") as tx:
-            lock_video(tx, run.user_id, run.video_id)
+            lock_subject(tx, run)
             hold(tx, lease)
             tx.execute(_FAIL_STAGES, values)
             if not error.retryable:
                 tx.execute(_END, values | {"state": "failed"})
-                fail_video(tx, run.user_id, run.video_id, error.code)
+                fail_subject(tx, run, error.code)
                 return ()
             if lease.attempt >= self._policy.max_attempts:
                 return (die(tx, lease, error.code, detail),)
@@ -128,27 +128,28 @@ class Endings:
         lease: Lease,
         *,
         next_lane: Lane | None = None,
-        apply: Callable[[Connection], Indexed] | None = None,
+        apply: Callable[[Connection], Indexed | None] | None = None,
     ) -> tuple[UUID, ...]:
         """End a run in one transaction with everything that follows from it.
 
         Args:
             lease: the run whose stages are all done.
             next_lane: the lane to make ready.
-            apply: writes the rows that search reads, with which the video is indexed.
+            apply: writes the rows that search reads; what it returns is noted about the video.
 
         Raises:
-            LeaseLostError: the run is no longer this worker's, or its video was deleted; nothing
+            LeaseLostError: the run is no longer this worker's, or its subject was deleted; nothing
                 was written.
         """
         run = lease.run
         values = run_values(run) | {"error_code": None, "error_detail": None}
         with self._db.tenant(run.user_id, effect="run.complete") as tx:
-            lock_video(tx, run.user_id, run.video_id)
+            lock_subject(tx, run)
             hold(tx, lease)
             tx.execute(_END, values | {"state": "done"})
-            if apply is not None:
-                _note_indexed(tx, run, apply(tx))
+            indexed = apply(tx) if apply is not None else None
+            if indexed is not None:
+                _note_indexed(tx, run, indexed)
             if next_lane is None:
                 return ()
             return make_ready(tx, _in_lane(run, next_lane), traceparent=lease.traceparent)
@@ -161,7 +162,7 @@ class Endings:
         """
         run = lease.run
         with self._db.tenant(run.user_id, effect="run.send_back") as tx:
-            lock_video(tx, run.user_id, run.video_id)
+            lock_subject(tx, run)
             hold(tx, lease)
             if lease.attempt >= self._policy.max_attempts:
                 return (die(tx, lease, "artifact_corrupt", f"artifacts of lane {lane}"),)
@@ -175,12 +176,14 @@ def _in_lane(run: RunRef, lane: Lane) -> RunRef:
         user_id=run.user_id,
         run_id=uuid4(),
         video_id=run.video_id,
+        photo=run.photo,
         generation=run.generation,
         lane=lane,
     )
 
 
 def _note_indexed(tx: Connection, run: RunRef, indexed: Indexed) -> None:
+    assert run.video_id is not None
     facts = {
         "index_version": indexed.index_version,
         "scene_count": indexed.scene_count,

@@ -30,7 +30,7 @@ _READ = text("""
     FROM erasures e JOIN users u ON u.id = e.user_id LEFT JOIN erasure_receipts r ON r.id = e.id
     WHERE e.user_id = :user_id AND e.id = :id AND e.done_at IS NULL
 """)
-_NOTE = text("""
+NOTE = text("""
     UPDATE erasure_receipts SET removed = coalesce((
         SELECT jsonb_object_agg(kind, total) FROM (
             SELECT kind, sum(CAST(number AS bigint)) AS total FROM (
@@ -163,4 +163,4 @@ class Erasures:
 def _note(tx: Connection, erasure: Erasure, removed: Mapping[str, int]) -> None:
     counted = {kind: number for kind, number in removed.items() if number}
     if counted:
-        tx.execute(_NOTE, {"id": erasure.id, "removed": json.dumps(counted)})
+        tx.execute(NOTE, {"id": erasure.id, "removed": json.dumps(counted)})

@@ -39,7 +39,8 @@ class RunLine:
 
     user_id: UUID
     id: UUID
-    video_id: UUID
+    #: None for the run of a photo.
+    video_id: UUID | None
     lane: str
     state: str
     attempt: int

@@ -97,6 +97,8 @@ class Replays:
             run = tx.execute(_RUN, {"user_id": user_id, "run_id": run_id}).one_or_none()
         if run is None:
             raise NotFoundError(f"run {run_id}")
+        if run.video_id is None:
+            raise InputError("wrong_state", f"run {run_id} is about a photo; upload it again")
         order = Order(operator=operator, reason=f"replay of dead letter {letter_id}")
         rescue = self._rescues.rerun(user_id, run.video_id, order)
         if rescue.outcome == "complete":

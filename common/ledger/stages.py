@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from common.database import Database
 from common.domain import Lane, Lease, StageState
 from common.ledger.fencing import hold
-from common.ledger.readiness import run_values
+from common.ledger.readiness import OF_SUBJECT, run_values
 
 # A row that another version of the stage left behind starts over.
 _PLAN = text("""
@@ -24,10 +24,10 @@ _PLAN = text("""
                         THEN 1 ELSE 0 END,
         error_code = NULL
 """)
-_RECORDS = text("""
+_RECORDS = text(f"""
     SELECT r.lane, j.stage, j.version, j.state, j.artifact_key, j.artifact_sha256
     FROM jobs j JOIN runs r ON r.user_id = j.user_id AND r.id = j.run_id
-    WHERE r.user_id = :user_id AND r.video_id = :video_id AND r.generation = :generation
+    WHERE r.user_id = :user_id AND {OF_SUBJECT} AND r.generation = :generation
 """)
 _START = text("""
     UPDATE jobs SET state = 'running', progress = 0, attempt = attempt + 1, error_code = NULL,
@@ -59,7 +59,7 @@ class StagePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
-    """What the ledger knows of a stage of the video, in whichever lane."""
+    """What the ledger knows of a stage of the subject, in whichever lane."""
 
     lane: Lane
     stage: str
@@ -96,7 +96,7 @@ class Stages:
         """Have a row for every stage of the lane; what is done in this version stays done.
 
         Returns:
-            The stages of all lanes of the video's generation, by name.
+            The stages of all lanes of the subject's generation, by name.
         """
         with self._db.tenant(lease.run.user_id, effect="stage.plan") as tx:
             hold(tx, lease)

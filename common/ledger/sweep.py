@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from common import audit
 from common.database import Database
 from common.ledger import outbox
 from common.ledger.erasures import Erasures
+from common.ledger.face_erasures import FaceErasures
 from common.ledger.readiness import ring
 from common.ledger.rows import TenantRow
 from common.messages import EXPORT_TOPIC, ExportRequested
@@ -30,6 +31,7 @@ _RING = text("""
     RETURNING lane, traceparent
 """)
 _VIDEO = text("SELECT 1 FROM videos WHERE user_id = :user_id AND id = :id")
+_PHOTO = text("SELECT 1 FROM person_photos WHERE user_id = :user_id AND id = :id")
 # Whoever was announced late still has the whole notice: the date moves with it.
 _ANNOUNCE = text("""
     UPDATE videos SET expiry_announced_at = clock.now, updated_at = clock.now,
@@ -89,9 +91,19 @@ class Sweep:
 
     def has_video(self, key: TenantRow) -> bool:
         """Whether there is a row of the video, be it deleted and not yet erased."""
-        values = {"user_id": key.user_id, "id": key.id}
-        with self._db.tenant(key.user_id) as tx:
-            return tx.execute(_VIDEO, values).one_or_none() is not None
+        return self._has(_VIDEO, key)
+
+    def has_photo(self, key: TenantRow) -> bool:
+        """Whether there is a row of the photo of a person."""
+        return self._has(_PHOTO, key)
+
+    def open_photos(self, older_than_s: float) -> tuple[TenantRow, ...]:
+        """Photos of people that have not arrived."""
+        return self._find("SELECT * FROM ledger_open_photos(:seconds, :max_rows)", older_than_s)
+
+    def open_face_erasures(self) -> tuple[TenantRow, ...]:
+        """Erasures of faces that are not done."""
+        return self._find("SELECT * FROM ledger_open_face_erasures(:max_rows)", 0.0)
 
     def open_erasures(self) -> tuple[TenantRow, ...]:
         """Erasures that are not done."""
@@ -173,6 +185,10 @@ class Sweep:
         """Acts on open erasures; see `Erasures`."""
         return Erasures(self._db, settle_s=settle_s, grace_s=grace_s)
 
+    def face_erasures(self, *, settle_s: float, grace_s: float) -> FaceErasures:
+        """Acts on open erasures of faces; see `FaceErasures`."""
+        return FaceErasures(self._db, settle_s=settle_s, grace_s=grace_s)
+
     def tidy(self, older_than_s: float) -> int:
         """Forget published messages, done erasures, idempotency keys; returns how many rows."""
         with self._db.system(effect="ledger.tidy") as tx:
@@ -184,6 +200,11 @@ class Sweep:
         with self._db.system(effect="dead_letter.forget") as tx:
             statement = text("SELECT ledger_forget_letters(:seconds)")
             return int(tx.execute(statement, {"seconds": older_than_s}).scalar_one())
+
+    def _has(self, statement: TextClause, key: TenantRow) -> bool:
+        with self._db.tenant(key.user_id) as tx:
+            found = tx.execute(statement, {"user_id": key.user_id, "id": key.id})
+            return found.one_or_none() is not None
 
     def _find(self, sql: str, seconds: float) -> tuple[TenantRow, ...]:
         values: dict[str, Any] = {"max_rows": self._max_rows}

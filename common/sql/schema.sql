@@ -103,11 +103,11 @@ CREATE TABLE upload_objects (
     FOREIGN KEY (user_id, video_id) REFERENCES videos (user_id, id) ON DELETE CASCADE
 );
 
--- A run is what a worker claims: one (video, generation, lane).
+-- A run is what a worker claims: one (subject, generation, lane). The subject is a video or a photo.
 CREATE TABLE runs (
     user_id       uuid NOT NULL,
     id            uuid NOT NULL,
-    video_id      uuid NOT NULL,
+    video_id      uuid,
     generation    bigint NOT NULL,
     lane          text NOT NULL CHECK (lane IN ('media', 'gpu')),
     state         text NOT NULL DEFAULT 'ready'
@@ -124,8 +124,10 @@ CREATE TABLE runs (
     traceparent   text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT now(),
     finished_at   timestamptz,
+    photo_id      uuid,
     PRIMARY KEY (user_id, id),
-    UNIQUE (user_id, video_id, generation, lane),
+    CHECK ((video_id IS NULL) <> (photo_id IS NULL)),
+    UNIQUE NULLS NOT DISTINCT (user_id, video_id, photo_id, generation, lane),
     FOREIGN KEY (user_id, video_id) REFERENCES videos (user_id, id) ON DELETE CASCADE
 );
 CREATE INDEX runs_open ON runs (state, lease_until) WHERE state IN ('ready', 'running');
@@ -184,7 +186,7 @@ CREATE TABLE erasure_receipts (
     id             uuid PRIMARY KEY,
     -- SHA-256 of the ids in hex: who knows an id can find its receipt.
     user_sha256    text NOT NULL,
-    subject        text NOT NULL CHECK (subject IN ('video', 'account')),
+    subject        text NOT NULL CHECK (subject IN ('video', 'account', 'person', 'photo', 'faces')),
     subject_sha256 text NOT NULL,
     requested_by   text NOT NULL CHECK (requested_by IN ('user', 'operator', 'retention')),
     requested_at   timestamptz NOT NULL DEFAULT now(),
@@ -420,25 +422,181 @@ CREATE TABLE frame_codes (
 ALTER TABLE frame_codes ALTER COLUMN code SET STORAGE PLAIN;
 CREATE INDEX frame_codes_by_scene ON frame_codes (user_id, scene_id);
 
--- People are late-bound: scene_people is derived, and may be rebuilt at any time.
+-- People are late-bound: scene_people is derived, and may be rebuilt at any time
+-- (common/people/matching.py).
 CREATE TABLE people (
     user_id    uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     id         uuid NOT NULL,
     name       text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (user_id, id)
+    aliases    text[] NOT NULL DEFAULT '{}',
+    -- What the person agreed to, and when; NULL: their face may not be looked for.
+    consent_policy_version text,
+    consent_at timestamptz,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    -- Found to be another one, and part of it since: lists read people WHERE merged_into IS NULL.
+    merged_into uuid,
+    PRIMARY KEY (user_id, id),
+    CHECK ((consent_policy_version IS NULL) = (consent_at IS NULL)),
+    CHECK (merged_into <> id),
+    FOREIGN KEY (user_id, merged_into) REFERENCES people (user_id, id) ON DELETE CASCADE
 );
+CREATE INDEX people_merged ON people (user_id, merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE scene_people (
     user_id    uuid NOT NULL,
     person_id  uuid NOT NULL,
     scene_id   uuid NOT NULL,
     confidence real NOT NULL CHECK (confidence BETWEEN 0 AND 1),
+    -- Of the frames in which they were seen; from the start of the video.
+    first_ms   bigint NOT NULL DEFAULT 0,
+    last_ms    bigint NOT NULL DEFAULT 0,
+    best_ms    bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, person_id, scene_id),
     FOREIGN KEY (user_id, person_id) REFERENCES people (user_id, id) ON DELETE CASCADE,
     FOREIGN KEY (user_id, scene_id) REFERENCES scenes (user_id, id) ON DELETE CASCADE
 );
 CREATE INDEX scene_people_by_scene ON scene_people (user_id, scene_id);
+
+-- Photos to learn a person's face from. (Who was merged into another keeps theirs.)
+CREATE TABLE person_photos (
+    user_id       uuid NOT NULL,
+    id            uuid NOT NULL,
+    person_id     uuid NOT NULL,
+    object_name   text NOT NULL,
+    content_type  text NOT NULL,
+    size_bytes    bigint NOT NULL CHECK (size_bytes > 0),
+    crc32c        text,
+    generation    bigint,
+    expires_at    timestamptz NOT NULL,
+    state         text NOT NULL DEFAULT 'uploading'
+                  CHECK (state IN ('uploading', 'processing', 'accepted', 'rejected')),
+    -- Why it cannot be used: an error code.
+    problem       text CHECK (problem ~ '^[a-z0-9_]{1,64}$'),
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    finalized_at  timestamptz,
+    PRIMARY KEY (user_id, id),
+    UNIQUE (user_id, object_name),
+    FOREIGN KEY (user_id, person_id) REFERENCES people (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX person_photos_by_person ON person_photos (user_id, person_id);
+ALTER TABLE runs
+    ADD FOREIGN KEY (user_id, photo_id) REFERENCES person_photos (user_id, id) ON DELETE CASCADE;
+CREATE INDEX runs_by_photo ON runs (user_id, photo_id) WHERE photo_id IS NOT NULL;
+
+-- The one face of a photo.
+CREATE TABLE photo_faces (
+    user_id    uuid NOT NULL,
+    photo_id   uuid NOT NULL,
+    person_id  uuid NOT NULL,
+    -- Of the recogniser: faces of different models are never compared.
+    model      text NOT NULL,
+    quality    real NOT NULL CHECK (quality BETWEEN 0 AND 1),
+    -- Left, top, width, height: shares of the picture.
+    box        real[] NOT NULL CHECK (cardinality(box) = 4),
+    vector     halfvec(512) NOT NULL,
+    PRIMARY KEY (user_id, photo_id),
+    FOREIGN KEY (user_id, photo_id) REFERENCES person_photos (user_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, person_id) REFERENCES people (user_id, id) ON DELETE CASCADE
+);
+ALTER TABLE photo_faces ALTER COLUMN vector SET STORAGE PLAIN;
+CREATE INDEX photo_faces_by_person ON photo_faces (user_id, person_id);
+
+-- Faces in the frames of videos, of nobody in particular. Of a video, not of a scene: every index
+-- version cuts the same faces into scenes of its own. The id follows from video, time and box, so
+-- that what a user said about a face survives the video's being processed again.
+CREATE TABLE face_observations (
+    user_id    uuid NOT NULL,
+    id         uuid NOT NULL,
+    video_id   uuid NOT NULL,
+    time_ms    bigint NOT NULL CHECK (time_ms >= 0),
+    model      text NOT NULL,
+    quality    real NOT NULL CHECK (quality BETWEEN 0 AND 1),
+    -- Left, top, width, height: shares of the frame.
+    box        real[] NOT NULL CHECK (cardinality(box) = 4),
+    vector     halfvec(512) NOT NULL,
+    PRIMARY KEY (user_id, id),
+    FOREIGN KEY (user_id, video_id) REFERENCES videos (user_id, id) ON DELETE CASCADE
+);
+ALTER TABLE face_observations ALTER COLUMN vector SET STORAGE PLAIN;
+CREATE INDEX face_observations_by_video ON face_observations (user_id, video_id, time_ms);
+
+-- Faces that look like one person, over all videos. With a person: the user said who it is.
+CREATE TABLE face_clusters (
+    user_id    uuid NOT NULL,
+    id         uuid NOT NULL,
+    person_id  uuid,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, id),
+    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    FOREIGN KEY (user_id, person_id) REFERENCES people (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX face_clusters_by_person ON face_clusters (user_id, person_id)
+    WHERE person_id IS NOT NULL;
+
+CREATE TABLE face_assignments (
+    user_id        uuid NOT NULL,
+    observation_id uuid NOT NULL,
+    cluster_id     uuid NOT NULL,
+    PRIMARY KEY (user_id, observation_id) INCLUDE (cluster_id),
+    FOREIGN KEY (user_id, observation_id) REFERENCES face_observations (user_id, id)
+        ON DELETE CASCADE,
+    FOREIGN KEY (user_id, cluster_id) REFERENCES face_clusters (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX face_assignments_by_cluster ON face_assignments (user_id, cluster_id);
+
+-- "This is not them": respected by every matching.
+CREATE TABLE face_negatives (
+    user_id        uuid NOT NULL,
+    observation_id uuid NOT NULL,
+    person_id      uuid NOT NULL,
+    PRIMARY KEY (user_id, observation_id, person_id),
+    FOREIGN KEY (user_id, observation_id) REFERENCES face_observations (user_id, id)
+        ON DELETE CASCADE,
+    FOREIGN KEY (user_id, person_id) REFERENCES people (user_id, id) ON DELETE CASCADE
+);
+CREATE INDEX face_negatives_by_person ON face_negatives (user_id, person_id);
+
+-- What the user did to people and clusters, to be undone: rows as they were and as they became.
+CREATE TABLE people_journal (
+    user_id    uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id         uuid NOT NULL,
+    -- Order of the user's operations.
+    seq        bigint NOT NULL,
+    kind       text NOT NULL CHECK (kind ~ '^[a-z_]{1,32}$'),
+    before     jsonb NOT NULL,
+    after      jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    undone_at  timestamptz,
+    PRIMARY KEY (user_id, id),
+    UNIQUE (user_id, seq)
+);
+
+-- The user's own consent to faces being looked for in their videos; the open one counts.
+CREATE TABLE face_consents (
+    user_id        uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id             uuid NOT NULL,
+    policy_version text NOT NULL,
+    given_at       timestamptz NOT NULL DEFAULT now(),
+    withdrawn_at   timestamptz,
+    PRIMARY KEY (user_id, id)
+);
+CREATE UNIQUE INDEX face_consents_open ON face_consents (user_id) WHERE withdrawn_at IS NULL;
+
+-- What a committed transaction owes the withdrawal of faces: objects. Their rows are gone already.
+CREATE TABLE face_erasures (
+    user_id        uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id             uuid NOT NULL,
+    -- NULL: everything that was made of faces, the user's photos of people included.
+    person_id      uuid,
+    -- NULL: all photos of the person.
+    photo_id       uuid,
+    -- Until then an upload URL works that was given out before.
+    writable_until timestamptz,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, id),
+    CHECK (photo_id IS NULL OR person_id IS NOT NULL)
+);
 
 -- --- roles, grants, row-level security ----------------------------------------------------------
 
@@ -471,7 +629,9 @@ BEGIN
     FOREACH name IN ARRAY ARRAY[
         'videos', 'upload_objects', 'runs', 'jobs', 'outbox', 'erasures', 'idempotency_keys',
         'scenes', 'scene_terms', 'scene_tags', 'text_vectors', 'frame_vectors',
-        'text_codes', 'frame_codes', 'people', 'scene_people', 'quota_buckets', 'audit_events'
+        'text_codes', 'frame_codes', 'people', 'scene_people', 'quota_buckets', 'audit_events',
+        'person_photos', 'photo_faces', 'face_observations', 'face_clusters', 'face_assignments',
+        'face_negatives', 'people_journal', 'face_consents'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
@@ -497,12 +657,19 @@ GRANT SELECT, INSERT ON outbox, erasures TO heimdex_api;
 GRANT SELECT, DELETE ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors, text_codes,
     frame_codes TO heimdex_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON people, scene_people TO heimdex_api;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON person_photos, face_clusters, face_assignments, face_negatives, people_journal, face_consents
+    TO heimdex_api;
+GRANT SELECT, UPDATE, DELETE ON photo_faces, face_observations TO heimdex_api;
 
 -- The event functions: objects arrive, runs begin, messages go out, deletions are carried out.
 GRANT SELECT ON users TO heimdex_ingest;
 GRANT SELECT, UPDATE ON videos, upload_objects TO heimdex_ingest;
 GRANT SELECT, INSERT, UPDATE ON runs, jobs, outbox TO heimdex_ingest;
 GRANT SELECT, INSERT, UPDATE ON erasures TO heimdex_ingest;
+GRANT SELECT, UPDATE ON person_photos TO heimdex_ingest;
+GRANT SELECT (user_id, id, video_id), DELETE ON face_observations TO heimdex_ingest;
+GRANT SELECT ON face_consents TO heimdex_ingest;
 
 -- The workers: claim, checkpoint, commit.
 GRANT SELECT ON users, people TO heimdex_worker;
@@ -512,6 +679,12 @@ GRANT SELECT, INSERT, UPDATE ON runs, jobs, outbox TO heimdex_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON scenes, scene_terms, scene_tags, text_vectors, frame_vectors, text_codes, frame_codes,
        scene_people TO heimdex_worker;
+-- They look at faces, and sort them; who it is, the user says.
+GRANT SELECT, UPDATE ON person_photos TO heimdex_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON photo_faces, face_observations, face_clusters, face_assignments TO heimdex_worker;
+GRANT SELECT, INSERT ON face_negatives TO heimdex_worker;
+GRANT SELECT ON face_consents TO heimdex_worker;
 -- The sweep deletes videos whose time has come.
 GRANT SELECT (user_id, video_id), DELETE ON scenes TO heimdex_ingest;
 
@@ -893,6 +1066,40 @@ AS $$
     SELECT count(*) FROM old
 $$;
 
+ALTER TABLE face_erasures ENABLE ROW LEVEL SECURITY;
+ALTER TABLE face_erasures FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON face_erasures TO heimdex_api, heimdex_ingest, heimdex_worker
+    USING (user_id = app_user_id()) WITH CHECK (user_id = app_user_id());
+CREATE POLICY ledger ON face_erasures TO heimdex_ledger USING (true);
+CREATE POLICY ledger ON person_photos TO heimdex_ledger USING (true);
+GRANT SELECT, INSERT, DELETE ON face_erasures TO heimdex_api;
+GRANT SELECT, DELETE ON face_erasures TO heimdex_ingest;
+-- A message about a photo's run goes with the photo.
+GRANT DELETE ON outbox TO heimdex_api;
+GRANT SELECT (user_id, id, created_at) ON face_erasures TO heimdex_ledger;
+GRANT SELECT (user_id, id, state, created_at) ON person_photos TO heimdex_ledger;
+
+CREATE FUNCTION ledger_open_photos(older_than_s double precision, max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT p.user_id, p.id
+    FROM public.person_photos p
+    WHERE p.state = 'uploading' AND p.created_at <= now() - make_interval(secs => older_than_s)
+    ORDER BY p.created_at
+    LIMIT max_rows
+$$;
+
+CREATE FUNCTION ledger_open_face_erasures(max_rows integer)
+RETURNS TABLE (user_id uuid, id uuid)
+STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.user_id, e.id
+    FROM public.face_erasures e
+    ORDER BY e.created_at
+    LIMIT max_rows
+$$;
+
 -- What is left of an id, anywhere, in numbers alone: the proof that an erasure was complete. It
 -- belongs to a role of its own, which sees every row and which nobody can log in as.
 DO $$
@@ -946,14 +1153,16 @@ BEGIN
     END LOOP;
 END $$;
 
--- The ids of a video, or of a user with all videos, to look for.
+-- The ids of a video, of a person or photo, or of a user with all of them, to look for.
 CREATE FUNCTION operator_ids(subject uuid)
 RETURNS TABLE (id uuid)
 STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT subject
     UNION SELECT v.id FROM public.videos v WHERE v.user_id = subject
-    UNION SELECT r.id FROM public.runs r WHERE subject IN (r.user_id, r.video_id)
+    UNION SELECT p.id FROM public.people p WHERE p.user_id = subject
+    UNION SELECT f.id FROM public.person_photos f WHERE subject IN (f.user_id, f.person_id)
+    UNION SELECT r.id FROM public.runs r WHERE subject IN (r.user_id, r.video_id, r.photo_id)
 $$;
 
 GRANT heimdex_ledger, heimdex_auditor TO CURRENT_USER;
@@ -973,6 +1182,7 @@ BEGIN
         FROM pg_proc f
         WHERE f.pronamespace = 'public'::regnamespace AND f.proname IN (
             'ledger_due_exports', 'ledger_expired_exports', 'ledger_forget_exports',
+            'ledger_open_photos', 'ledger_open_face_erasures',
             'operator_residue', 'operator_ids')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 
 from common.errors import NotFoundError
 
+Subject = Literal["video", "account", "person", "photo", "faces"]
 RequestedBy = Literal["user", "operator", "retention"]
 
 #: Tables whose rows go with a scene, by the name a receipt counts them under.
@@ -53,10 +54,14 @@ _CANCEL_RUNS = text("""
 _DELETE_SCENES = text("""
     DELETE FROM scenes WHERE user_id = :user_id AND (:whole OR video_id = :video_id)
 """)
+# With faces go their clusters' claims on them, and what the user said about them.
+_DELETE_FACES = text("""
+    DELETE FROM face_observations WHERE user_id = :user_id AND (:whole OR video_id = :video_id)
+""")
 # An answer that could be given again names the video and its title. The key stays taken.
 _BLANK_ANSWERS = text("""
     UPDATE idempotency_keys SET response = NULL
-    WHERE user_id = :user_id AND position(:video_text IN response) > 0
+    WHERE user_id = :user_id AND position(:subject IN response) > 0
 """)
 # An archive of before holds the video; one that is being built begins anew, without it.
 _EXPIRE_EXPORTS = text("""
@@ -76,8 +81,17 @@ _RECEIPT = text("""
 _MARK_USER = text("""
     UPDATE users SET deleted_at = now(), email = NULL WHERE id = :user_id AND deleted_at IS NULL
 """)
-#: What an account has besides videos.
-_OWN_TABLES: Final = ("people", "idempotency_keys", "exports")
+#: What an account has besides videos. With people go their photos, and those's vectors and runs.
+_OWN_TABLES: Final = (
+    "people",
+    "face_observations",
+    "face_clusters",
+    "people_journal",
+    "face_consents",
+    "face_erasures",
+    "idempotency_keys",
+    "exports",
+)
 
 
 def erase_video(tx: Connection, user_id: UUID, video_id: UUID, *, by: RequestedBy = "user") -> None:
@@ -90,8 +104,8 @@ def erase_video(tx: Connection, user_id: UUID, video_id: UUID, *, by: RequestedB
     if tx.execute(_MARK_VIDEOS, key).rowcount == 0:
         raise NotFoundError(f"video {video_id}")
     removed = _delete_rows(tx, key)
-    tx.execute(_BLANK_ANSWERS, {"user_id": user_id, "video_text": str(video_id)})
-    tx.execute(_EXPIRE_EXPORTS, key)
+    forget_answers(tx, user_id, video_id)
+    expire_exports(tx, user_id)
     _owe(tx, user_id, video_id, removed, by)
 
 
@@ -117,23 +131,59 @@ def sha256_of(subject: UUID) -> str:
     return hashlib.sha256(str(subject).encode()).hexdigest()
 
 
+def forget_answers(tx: Connection, user_id: UUID, subject: UUID) -> None:
+    """Blank the answers that could be given again and name something that is deleted."""
+    tx.execute(_BLANK_ANSWERS, {"user_id": user_id, "subject": str(subject)})
+
+
+def expire_exports(tx: Connection, user_id: UUID) -> None:
+    """Have archives deleted that hold what was deleted since."""
+    tx.execute(_EXPIRE_EXPORTS, {"user_id": user_id})
+
+
+def write_receipt(
+    tx: Connection,
+    user_id: UUID,
+    receipt_id: UUID,
+    subject: tuple[Subject, UUID],
+    removed: Mapping[str, int],
+    by: RequestedBy,
+) -> None:
+    """Note what was deleted, without saying what it was.
+
+    Args:
+        tx: a transaction of the tenant.
+        user_id: the tenant.
+        receipt_id: also of what is owed.
+        subject: what it was, and its id.
+        removed: by kind, how many went already.
+        by: who asked for it.
+    """
+    kind, subject_id = subject
+    values = {
+        "id": receipt_id,
+        "user_sha256": sha256_of(user_id),
+        "subject": kind,
+        "subject_sha256": sha256_of(subject_id),
+        "requested_by": by,
+        "removed": json.dumps({name: count for name, count in removed.items() if count}),
+    }
+    tx.execute(_RECEIPT, values)
+
+
 def _delete_rows(tx: Connection, key: Mapping[str, Any]) -> dict[str, int]:
     tx.execute(_CANCEL_RUNS, key)
     counts = {name: int(count) for name, count in tx.execute(_COUNTS, key).one()._mapping.items()}
     tx.execute(_DELETE_SCENES, key)
-    return counts
+    return counts | {"faces": tx.execute(_DELETE_FACES, key).rowcount}
 
 
 def _owe(
     tx: Connection, user_id: UUID, video_id: UUID | None, removed: dict[str, int], by: RequestedBy
 ) -> None:
-    values = {"user_id": user_id, "id": uuid4(), "video_id": video_id}
-    tx.execute(_OWE, values)
-    receipt = {
-        "user_sha256": sha256_of(user_id),
-        "subject": "account" if video_id is None else "video",
-        "subject_sha256": sha256_of(video_id or user_id),
-        "requested_by": by,
-        "removed": json.dumps({name: count for name, count in removed.items() if count}),
-    }
-    tx.execute(_RECEIPT, {"id": values["id"]} | receipt)
+    erasure_id = uuid4()
+    tx.execute(_OWE, {"user_id": user_id, "id": erasure_id, "video_id": video_id})
+    subject: tuple[Subject, UUID] = (
+        ("account", user_id) if video_id is None else ("video", video_id)
+    )
+    write_receipt(tx, user_id, erasure_id, subject, removed, by)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from common.videos.erasing import RequestedBy
-
-Subject = Literal["video", "account"]
+from common.videos.erasing import RequestedBy, Subject
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,7 @@ class FirebaseIdentity:
     uid: str
     #: None for an anonymous account.
     email: str | None
+    email_verified: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,7 @@ class Principal:
 
     user_id: UUID
     firebase_uid: str
+    email_verified: bool = False
 
 
 class RequestHeaders(Protocol):
@@ -140,7 +142,9 @@ def principal(db: Database, identity: FirebaseIdentity) -> Principal:
             if tx.execute(_FIND_USER, values).one_or_none() is None:
                 raise AuthError("the account was deleted")
         _known.add(user_id)
-    return Principal(user_id=user_id, firebase_uid=identity.uid)
+    return Principal(
+        user_id=user_id, firebase_uid=identity.uid, email_verified=identity.email_verified
+    )
 
 
 def user_id_of(project: str, firebase_uid: str) -> UUID:
@@ -174,7 +178,12 @@ def _identity(claims: Mapping[str, Any]) -> FirebaseIdentity:
         # Accounts of Identity Platform's tenants have uids of their own; Heimdex has none.
         raise AuthError("token of an Identity Platform tenant")
     email = claims.get("email")
-    return FirebaseIdentity(uid=claims["uid"], email=email if isinstance(email, str) else None)
+    return FirebaseIdentity(
+        uid=claims["uid"],
+        email=email if isinstance(email, str) else None,
+        # What is not true is not verified, whatever else it is.
+        email_verified=claims.get("email_verified") is True,
+    )
 
 
 @cache

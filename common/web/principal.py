@@ -17,6 +17,10 @@ class Principal(Protocol):
     def firebase_uid(self) -> str:
         """Firebase's id of the user."""
 
+    @property
+    def email_verified(self) -> bool:
+        """Whether their address is theirs, as the token says."""
+
 
 class RequestHeaders(Protocol):
     """Headers that may repeat, such as `flask.request.headers`."""

@@ -9,8 +9,7 @@ from sqlalchemy import Connection
 
 from common.errors import InputError
 from common.videos import receipts
-from common.videos.erasing import RequestedBy
-from common.videos.receipts import Subject
+from common.videos.erasing import RequestedBy, Subject
 from common.web.models import PageQuery, ResponseModel
 from common.web.pages import Page, Position
 from common.web.routes import Principal, RouteTable

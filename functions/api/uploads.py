@@ -20,6 +20,7 @@ from common.web.routes import Principal, Reply, RouteTable
 from functions.api.declarations import UploadRequest, declared_objects
 from functions.api.services import Api
 from functions.api.titles import title_from
+from functions.api.verification import require_verified
 from functions.api.videos import Video, video_of
 
 routes: RouteTable[Api] = RouteTable()
@@ -103,6 +104,7 @@ class UploadStatus(ResponseModel):
         "bytes_exhausted",
         "minutes_exhausted",
         "too_many_in_processing",
+        "email_unverified",
     ),
     check_revoked=True,
 )
@@ -112,6 +114,7 @@ def create_upload(
     """Declares the video and its subtitle files together and answers with a URL for each."""
     user_id, video_id = principal.user_id, uuid4()
     settings = services.settings
+    require_verified(settings, principal)
     declared = declared_objects(body, user_id, video_id, max_video_bytes=settings.max_upload_bytes)
     size_bytes = sum(item.size_bytes for item in declared)
     admission.admit(tx, user_id, size_bytes=size_bytes, reserve_ms=settings.max_duration_ms)

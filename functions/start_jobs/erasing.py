@@ -8,7 +8,6 @@ tried again with the account still known.
 from __future__ import annotations
 
 from typing import Final
-from uuid import UUID
 
 from common import log
 from common.errors import ConfigError
@@ -16,9 +15,8 @@ from common.ledger.erasures import Erasure, Erasures
 from common.ledger.rows import TenantRow
 from common.ports import Accounts, Objects
 
-#: What names of objects begin with, by bucket.
-UPLOADS: Final = ("videos", "subtitles")
-ARTIFACTS: Final = ("artifacts", "sidecars")
+_UPLOADS: Final = ("videos", "subtitles", "faces")
+_ARTIFACTS: Final = ("artifacts", "sidecars")
 #: As a receipt counts it.
 _ACCOUNT: Final = "firebase_accounts"
 
@@ -71,39 +69,22 @@ class Eraser:
         log.event("erasure.finished" if ends else "erasure.begun", erasure_id=erasure.id)
         return ends
 
-    def erase_stray(self, row: TenantRow) -> bool:
-        """Delete the objects of a video that has no row; returns whether there were any.
-
-        Raises:
-            TransientError: Cloud Storage did not answer.
-        """
-        removed = sum(
-            self._store.delete_prefix(bucket, prefix, effect="stray.delete")
-            for bucket, prefix in self._of_video(row.user_id, row.id)
-        )
-        log.event("stray.deleted", severity="WARNING", video_id=row.id, objects=removed)
-        return removed > 0
-
     def _delete_objects(self, erasure: Erasure) -> int:
-        owner = erasure.user_id
-        if erasure.video_id is None:
-            prefixes = [(self._uploads, f"{kind}/{owner}/") for kind in UPLOADS]
-            made = (*ARTIFACTS, "exports")
+        owner, video = erasure.user_id, erasure.video_id
+        if video is None:
+            prefixes = [(self._uploads, f"{kind}/{owner}/") for kind in _UPLOADS]
+            made = (*_ARTIFACTS, "exports")
             prefixes += [(self._artifacts, f"{kind}/{owner}/") for kind in made]
         else:
-            prefixes = self._of_video(owner, erasure.video_id)
+            prefixes = [
+                (self._uploads, f"videos/{owner}/{video}."),
+                (self._uploads, f"subtitles/{owner}/{video}/"),
+                *((self._artifacts, f"{kind}/{owner}/{video}/") for kind in _ARTIFACTS),
+            ]
         return sum(
             self._store.delete_prefix(bucket, prefix, effect="erasure.delete")
             for bucket, prefix in prefixes
         )
-
-    def _of_video(self, owner: UUID, video: UUID) -> list[tuple[str, str]]:
-        """Buckets, and what the names of a video's objects begin with."""
-        return [
-            (self._uploads, f"videos/{owner}/{video}."),
-            (self._uploads, f"subtitles/{owner}/{video}/"),
-            *((self._artifacts, f"{kind}/{owner}/{video}/") for kind in ARTIFACTS),
-        ]
 
     def _delete_account(self, erasure: Erasure) -> None:
         if self._accounts is None:

@@ -19,6 +19,7 @@ from common.database import Database
 from common.jobs import JobRunner
 from common.ledger.claims import Claims
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.policy import LeasePolicy
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
@@ -53,12 +54,14 @@ def connect(settings: Settings) -> Services:
     db = Database.connect(settings)
     outbox = Outbox(db, Bus.connect(settings))
     uploads = Uploads(db, grace_s=settings.upload_grace_s)
+    photos = Photos(db, grace_s=settings.upload_grace_s)
     return Services(
         doorbell=Doorbell(Claims(db, LeasePolicy.of(settings)), JobRunner.connect(settings)),
         sweeper=Sweeper(
             sweep=Sweep(db),
             uploads=uploads,
-            arrivals=Arrivals(uploads, outbox),
+            photos=photos,
+            arrivals=Arrivals(uploads, photos, outbox),
             outbox=outbox,
             buckets=Buckets(
                 store=ObjectStore.connect(settings),

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from common import log
 from common.arrivals import Arrivals
+from common.domain import PhotoRef
 from common.errors import HeimdexError
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.rows import TenantRow
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import DeclaredObject, StoredObject, Uploads
-from common.ports import Accounts, Objects
-from functions.start_jobs.erasing import ARTIFACTS, UPLOADS, Eraser
-from functions.start_jobs.strays import Place, Strays
+from common.ports import Accounts, Erasable
+from common.storage import ObjectInfo
+from functions.start_jobs.erasing import Eraser
+from functions.start_jobs.face_erasing import FaceEraser
+from functions.start_jobs.strays import Strays, places
+
+FoundT = TypeVar("FoundT")
 
 #: The writer of an outbox row publishes it at once; after this long it did not get to it.
 _UNPUBLISHED_S: Final = 10.0
@@ -53,18 +59,9 @@ class Timing:
 class Buckets:
     """Where objects are."""
 
-    store: Objects
+    store: Erasable
     uploads: str
     artifacts: str
-
-    @property
-    def places(self) -> tuple[Place, ...]:
-        """Where objects of videos are."""
-        return tuple(
-            Place(bucket=bucket, prefix=f"{kind}/")
-            for bucket, kinds in ((self.uploads, UPLOADS), (self.artifacts, ARTIFACTS))
-            for kind in kinds
-        )
 
 
 @dataclass(kw_only=True)
@@ -81,6 +78,7 @@ class Sweeper:
     Args:
         sweep: finds across tenants.
         uploads: declared objects.
+        photos: the same of people.
         arrivals: takes objects whose event was lost.
         outbox: publishes what is owed.
         buckets: to look for uploads and erase objects.
@@ -93,6 +91,7 @@ class Sweeper:
         *,
         sweep: Sweep,
         uploads: Uploads,
+        photos: Photos,
         arrivals: Arrivals,
         outbox: Outbox,
         buckets: Buckets,
@@ -101,6 +100,7 @@ class Sweeper:
     ) -> None:
         self._sweep = sweep
         self._uploads = uploads
+        self._photos = photos
         self._arrivals = arrivals
         self._outbox = outbox
         self._buckets = buckets
@@ -112,7 +112,18 @@ class Sweeper:
             artifacts=buckets.artifacts,
             accounts=accounts,
         )
-        self._strays = Strays(sweep, buckets.store, buckets.places, after_s=timing.stray_after_s)
+        self._face_eraser = FaceEraser(
+            sweep.face_erasures(settle_s=timing.settle_s, grace_s=timing.grace_s),
+            buckets.store,
+            uploads=buckets.uploads,
+            artifacts=buckets.artifacts,
+        )
+        self._strays = Strays(
+            sweep,
+            buckets.store,
+            places(uploads=buckets.uploads, artifacts=buckets.artifacts),
+            after_s=timing.stray_after_s,
+        )
 
     def sweep(self) -> Report:
         """Look after everything once; what fails for one row does not stop the others.
@@ -126,10 +137,13 @@ class Sweeper:
         owed = self._sweep.unpublished_messages(_UNPUBLISHED_S)
         self._each(report, "published", owed, self._publish)
         self._each(report, "uploads", self._sweep.open_uploads(again_s), self._look_for_upload)
+        self._each(report, "photos", self._sweep.open_photos(again_s), self._look_for_photo)
         self._each(report, "announced", self._sweep.expiring_videos(NOTICE_S), self._announce)
         self._each(report, "expired", self._sweep.expired_videos(NOTICE_S), self._expire)
         self._each(report, "erased", self._sweep.open_erasures(), self._eraser.erase)
-        self._each(report, "strays", self._find_strays(report), self._eraser.erase_stray)
+        faces = self._sweep.open_face_erasures()
+        self._each(report, "faces_erased", faces, self._face_eraser.erase)
+        self._each(report, "strays", self._find_strays(report), self._strays.erase)
         self._each(report, "exports", self._sweep.due_exports(again_s), self._ring_export)
         self._each(report, "archives", self._sweep.expired_exports(), self._expire_export)
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
@@ -142,18 +156,18 @@ class Sweeper:
         self,
         report: Report,
         kind: str,
-        rows: tuple[TenantRow, ...],
-        act: Callable[[TenantRow], bool],
+        found: tuple[FoundT, ...],
+        act: Callable[[FoundT], bool],
     ) -> None:
         report.done[kind] = 0
-        for row in rows:
+        for each in found:
             try:
-                report.done[kind] += act(row)
+                report.done[kind] += act(each)
             except HeimdexError as error:
                 report.errors += 1
                 log.event("sweep.failed", severity="WARNING", kind=kind, error=error)
 
-    def _find_strays(self, report: Report) -> tuple[TenantRow, ...]:
+    def _find_strays(self, report: Report) -> tuple[ObjectInfo, ...]:
         """The only finding that asks Cloud Storage: when that is away, the rest goes on."""
         try:
             return self._strays.find()
@@ -181,14 +195,19 @@ class Sweeper:
         info = self._buckets.store.stat(self._buckets.uploads, declared.name)
         if info is None:
             return False
-        stored = StoredObject(
-            name=info.name,
-            generation=info.generation,
-            size_bytes=info.size_bytes,
-            content_type=info.content_type,
-            crc32c=info.crc32c,
-        )
-        return self._arrivals.take(row.user_id, row.id, stored).outcome != "repeated"
+        return self._arrivals.take(row.user_id, row.id, _stored(info)).outcome != "repeated"
+
+    def _look_for_photo(self, row: TenantRow) -> bool:
+        """Take a photo whose event was lost; give up one that did not arrive in time."""
+        declared = self._photos.declared(row.user_id, row.id)
+        if declared is None:
+            return False
+        info = self._buckets.store.stat(self._buckets.uploads, declared.object_name)
+        if info is None:
+            return declared.expired and self._photos.expire(row.user_id, row.id)
+        photo = PhotoRef(person_id=declared.person_id, photo_id=row.id)
+        arrival = self._arrivals.take_photo(row.user_id, photo, _stored(info))
+        return arrival.outcome != "repeated"
 
     def _announce(self, row: TenantRow) -> bool:
         return self._sweep.announce_expiry(row, NOTICE_S)
@@ -206,3 +225,13 @@ class Sweeper:
         self._buckets.store.delete_prefix(self._buckets.artifacts, prefix, effect="export.delete")
         self._sweep.expire_export(row)
         return True
+
+
+def _stored(info: ObjectInfo) -> StoredObject:
+    return StoredObject(
+        name=info.name,
+        generation=info.generation,
+        size_bytes=info.size_bytes,
+        content_type=info.content_type,
+        crc32c=info.crc32c,
+    )

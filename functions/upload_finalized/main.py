@@ -18,12 +18,18 @@ from common.bus import Bus
 from common.database import Database
 from common.errors import ContractError
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.uploads import Uploads
 from common.ports import Objects
 from common.storage import ObjectStore
 from common.web.envelope import harden_events
 from common.web.trace import traceparent_of
-from functions.upload_finalized.validate import FINALIZED, UploadAccepted, read_event
+from functions.upload_finalized.validate import (
+    FINALIZED,
+    PhotoAccepted,
+    UploadAccepted,
+    read_event,
+)
 
 log.configure("upload_finalized")
 harden_events()
@@ -43,9 +49,13 @@ def _services() -> Services:
     """Wired once per instance, when the first event comes."""
     settings = config.load()
     db = Database.connect(settings)
-    outbox = Outbox(db, Bus.connect(settings))
+    grace_s = settings.upload_grace_s
     return Services(
-        arrivals=Arrivals(Uploads(db, grace_s=settings.upload_grace_s), outbox),
+        arrivals=Arrivals(
+            Uploads(db, grace_s=grace_s),
+            Photos(db, grace_s=grace_s),
+            Outbox(db, Bus.connect(settings)),
+        ),
         store=ObjectStore.connect(settings),
         bucket=settings.uploads_bucket,
     )
@@ -85,10 +95,12 @@ def handle(data: object, traceparent: str, services: Services) -> None:
     _take(accepted, traceparent, services)
 
 
-def _take(accepted: UploadAccepted, traceparent: str, services: Services) -> None:
-    arrival = services.arrivals.take(
-        accepted.user_id, accepted.video_id, accepted.stored, traceparent=traceparent
-    )
+def _take(accepted: UploadAccepted | PhotoAccepted, traceparent: str, services: Services) -> None:
+    user_id, stored, arrivals = accepted.user_id, accepted.stored, services.arrivals
+    if isinstance(accepted, PhotoAccepted):
+        arrival = arrivals.take_photo(user_id, accepted.photo, stored, traceparent=traceparent)
+    else:
+        arrival = arrivals.take(user_id, accepted.video_id, stored, traceparent=traceparent)
     if arrival.outcome == "unknown":
-        # The row is there before the URL is, so the video was deleted meanwhile.
+        # The row is there before the URL is, so the subject was deleted meanwhile.
         services.store.delete(services.bucket, accepted.stored.name, effect="upload.discard")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from common.domain import PhotoRef
 from common.errors import ContractError
 from common.ledger.uploads import StoredObject
 
@@ -24,6 +25,8 @@ _NAME: Final = re.compile(
     rf"|subtitles/(?P<subtitle_user>{_UUID})/(?P<subtitle_video>{_UUID})/[0-9]{{1,4}})"
     r"\.[a-z0-9]{1,8}"
 )
+#: The names of photos (`common.people.photos`).
+_PHOTO_NAME: Final = re.compile(rf"faces/(?P<user>{_UUID})/(?P<person>{_UUID})/(?P<photo>{_UUID})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,15 @@ class UploadAccepted:
 
     user_id: UUID
     video_id: UUID
+    stored: StoredObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoAccepted:
+    """A photo of a person, under a name that the API makes."""
+
+    user_id: UUID
+    photo: PhotoRef
     stored: StoredObject
 
 
@@ -49,7 +61,7 @@ class _StorageObjectData(BaseModel):
     crc32c: str = ""
 
 
-def read_event(data: object, *, bucket: str) -> UploadAccepted | None:
+def read_event(data: object, *, bucket: str) -> UploadAccepted | PhotoAccepted | None:
     """Read the data of an event; None for an object that is no part of an upload.
 
     Args:
@@ -66,17 +78,24 @@ def read_event(data: object, *, bucket: str) -> UploadAccepted | None:
         raise ContractError("message_invalid", detail) from error
     if found.bucket != bucket:
         raise ContractError("message_invalid", f"event of bucket {found.bucket}, not {bucket}")
-    matched = _NAME.fullmatch(found.name)
-    if matched is None:
-        return None
-    return UploadAccepted(
-        user_id=UUID(matched["user"] or matched["subtitle_user"]),
-        video_id=UUID(matched["video"] or matched["subtitle_video"]),
-        stored=StoredObject(
-            name=found.name,
-            generation=found.generation,
-            size_bytes=found.size,
-            content_type=found.content_type,
-            crc32c=found.crc32c,
-        ),
+    stored = StoredObject(
+        name=found.name,
+        generation=found.generation,
+        size_bytes=found.size,
+        content_type=found.content_type,
+        crc32c=found.crc32c,
     )
+    if matched := _NAME.fullmatch(found.name):
+        return UploadAccepted(
+            user_id=UUID(matched["user"] or matched["subtitle_user"]),
+            video_id=UUID(matched["video"] or matched["subtitle_video"]),
+            stored=stored,
+        )
+    if matched := _PHOTO_NAME.fullmatch(found.name):
+        person, photo = UUID(matched["person"]), UUID(matched["photo"])
+        return PhotoAccepted(
+            user_id=UUID(matched["user"]),
+            photo=PhotoRef(person_id=person, photo_id=photo),
+            stored=stored,
+        )
+    return None

@@ -14,7 +14,7 @@ from common.config import Settings
 from common.domain import Segment
 from common.encoders import TextEncoder, minilm
 from gpu_jobs.models.colour import ColourFrames, ColourTagger
-from gpu_jobs.models.faces import FoundFace
+from gpu_jobs.models.faces import FoundFace, Portrait
 from gpu_jobs.models.screen_text import RapidOcrReader, ReadLine
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "ImageEncoder",
     "Models",
     "OfflineModels",
+    "Portrait",
     "ReadLine",
     "SpeechModel",
     "Tagger",
@@ -98,6 +99,9 @@ class FaceModel(Protocol):
 
     def find(self, picture: npt.NDArray[np.uint8]) -> tuple[FoundFace, ...]:
         """(height, width, 3) RGB to faces, largest first."""
+
+    def portraits(self, picture: npt.NDArray[np.uint8]) -> tuple[Portrait, ...]:
+        """The same of a photo, however small they are."""
 
 
 class Models(Protocol):

@@ -63,8 +63,8 @@ class ModelChoice:
             profile=settings.profile,
             directory=Path(settings.models_dir),
             chosen=settings.chosen_models,
-            detect_faces=settings.feature_face_detection,
-            face_licensed=settings.face_licensed,
+            detect_faces=settings.looks_at_faces,
+            face_licensed=settings.feature_face_licensed,
         )
 
 

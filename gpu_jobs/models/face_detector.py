@@ -80,15 +80,22 @@ def usable(face: Detection, *, width: int, height: int) -> bool:
         picture's shorter side, a centre inside the picture, eyes at least 8 px apart, and landmarks
         that are at most 12 px (of 112) off a frontal face's after alignment.
     """
+    if not probable(face, width=width, height=height):
+        return False
+    if min(face.box[2:]) < max(_MIN_SIDE_PX, _MIN_SHARE * min(width, height)):
+        return False
+    return eyes_px(face.landmarks) >= _MIN_EYES_PX
+
+
+def probable(face: Detection, *, width: int, height: int) -> bool:
+    """Whether a detection is surely a face, however small: one of `usable` without the sizes."""
     left, top, box_width, box_height = face.box
     numbers = np.array([*face.box, face.score, *face.landmarks.ravel()])
-    if not np.isfinite(numbers).all() or face.score < _MIN_SCORE:
-        return False
-    if min(box_width, box_height) < max(_MIN_SIDE_PX, _MIN_SHARE * min(width, height)):
+    if not np.isfinite(numbers).all() or face.score < _MIN_SCORE or eyes_px(face.landmarks) <= 0:
         return False
     if not (0 <= left + box_width / 2 < width and 0 <= top + box_height / 2 < height):
         return False
-    return eyes_px(face.landmarks) >= _MIN_EYES_PX and misfit_px(face.landmarks) <= _MAX_MISFIT_PX
+    return misfit_px(face.landmarks) <= _MAX_MISFIT_PX
 
 
 class YuNet:

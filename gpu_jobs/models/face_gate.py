@@ -21,7 +21,7 @@ def require_cleared(name: str, licence: str, *, licensed: bool) -> None:
     Args:
         name: of the recogniser.
         licence: SPDX identifier of its weights' licence; "NOASSERTION" if there is none.
-        licensed: the operator says that they hold a licence (`HEIMDEX_FACE_LICENSED=true`).
+        licensed: the operator says that they hold a licence (`HEIMDEX_FEATURE_FACE_LICENSED=true`).
 
     Raises:
         ConfigError: it is not cleared, and the operator does not say so either.
@@ -30,5 +30,5 @@ def require_cleared(name: str, licence: str, *, licensed: bool) -> None:
         return
     raise ConfigError(
         f"the weights of {name} are not cleared for commercial use (licence: {licence or 'none'}); "
-        "use sface, or set HEIMDEX_FACE_LICENSED=true if you hold a licence"
+        "use sface, or set HEIMDEX_FEATURE_FACE_LICENSED=true if you hold a licence"
     )

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from gpu_jobs.models import face_gate
 from gpu_jobs.models.device import Device
 from gpu_jobs.models.face_alignment import align
-from gpu_jobs.models.face_detector import Detection, YuNet, usable
-from gpu_jobs.models.face_quality import quality
+from gpu_jobs.models.face_detector import Detection, YuNet, probable, usable
+from gpu_jobs.models.face_quality import eyes_px, frontality, quality, sharpness
 from gpu_jobs.models.face_recognisers import AdaFace, Recogniser, SFace
 
 
@@ -24,6 +24,28 @@ class FoundFace:
     #: x, y, width, height as fractions of the picture, 0–1.
     box: tuple[float, float, float, float]
     #: 0–1: how sharp, large, frontal and certain it is.
+    quality: float
+    #: (512,) float32, L2-normalised; shorter models are zero-padded.
+    vector: npt.NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Portrait:
+    """A face in a photo that somebody is to be known by, however small. Never logged."""
+
+    #: x, y, width, height as fractions of the photo, 0–1.
+    box: tuple[float, float, float, float]
+    #: The detector's, 0–1.
+    score: float
+    #: Shorter side of the box.
+    side_px: float
+    #: Distance of the eyes.
+    eyes_px: float
+    #: Variance of the Laplacian of the aligned crop.
+    sharpness: float
+    #: 0–1; 0 from about 40° aside on.
+    frontality: float
+    #: 0–1.
     quality: float
     #: (512,) float32, L2-normalised; shorter models are zero-padded.
     vector: npt.NDArray[np.float32] = field(repr=False)
@@ -84,6 +106,41 @@ class FaceFinder:
                 vector=vector,
             )
             for face, crop, vector in zip(kept, crops, vectors, strict=True)
+        )
+
+    def portraits(self, picture: npt.NDArray[np.uint8]) -> tuple[Portrait, ...]:
+        """Find the faces in a photo, also those too small to be found in a video.
+
+        Args:
+            picture: (height, width, 3) RGB.
+
+        Returns:
+            Faces, largest first.
+
+        Raises:
+            PermanentError: as `find`.
+            TransientError: as `find`.
+        """
+        height, width = picture.shape[:2]
+        found = self._detector.detect(picture)
+        faces = [face for face in found if probable(face, width=width, height=height)]
+        if not faces:
+            return ()
+        faces.sort(key=lambda face: (-face.area, face.box))
+        crops = np.stack([align(picture, face.landmarks) for face in faces])
+        vectors = self._recogniser.embed(crops)
+        return tuple(
+            Portrait(
+                box=face.fractions(width=width, height=height),
+                score=face.score,
+                side_px=min(face.box[2:]),
+                eyes_px=eyes_px(face.landmarks),
+                sharpness=sharpness(crop),
+                frontality=frontality(face.landmarks),
+                quality=quality(score=face.score, landmarks=face.landmarks, crop=crop),
+                vector=vector,
+            )
+            for face, crop, vector in zip(faces, crops, vectors, strict=True)
         )
 
 

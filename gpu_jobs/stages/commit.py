@@ -12,6 +12,7 @@ from uuid import UUID
 
 from common import lexical
 from common.domain import (
+    Faces,
     FrameVectors,
     IndexRows,
     SampledFrames,
@@ -42,6 +43,7 @@ def run(
     vision_embed_frames: FrameVectors,
     vision_tags: Tags,
     text_read: ScreenText,
+    faces_detect: Faces,
     sidecar_build: Sidecars,
 ) -> IndexRows:
     """Turn what the stages found into rows, under the scene ids of the sidecars.
@@ -67,6 +69,8 @@ def run(
             _row(sidecar.scene_id, each)
             for sidecar, each in zip(sidecar_build.sidecars, parts, strict=True)
         ),
+        faces=faces_detect.observations,
+        face_model=faces_detect.model,
     )
 
 

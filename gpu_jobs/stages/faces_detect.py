@@ -1,6 +1,7 @@
 """Stage `faces_detect`: observations of faces, never names.
 
-Faces are off until model files are cleared and given; the record then says why there are none.
+Faces are off until model files are cleared and given, and the user consents; the record then says
+why there are none.
 Every sampled frame is looked at, because a face that is turned away in one frame of a scene is
 often turned to the camera in the next. Nothing is merged: who is who is decided later, and two
 faces in one frame are never one person.
@@ -19,14 +20,24 @@ from gpu_jobs.models.jpeg import pixels
 _MAX_FACES_PER_FRAME: Final = 20
 
 
+#: Why there are none: switched off, or the user has not consented, or not any more.
+NOT_ALLOWED: Final = "faces_not_allowed"
+
+
 def run(
-    *, vision_sample_frames: SampledFrames, models: Models, progress: Callable[[float], None]
+    *,
+    vision_sample_frames: SampledFrames,
+    models: Models,
+    consent: bool,
+    progress: Callable[[float], None],
 ) -> Faces:
     """Look for faces in every frame.
 
     Args:
         vision_sample_frames: the frames, ordered by time.
         models: with the face model, or the reason why there is none.
+        consent: faces are looked for here, and the user agrees; asked again when what is found is
+            stored, and when it is made searchable.
         progress: told the share done, 0–1.
 
     Returns:
@@ -39,6 +50,8 @@ def run(
     """
     if models.faces is None:
         return Faces(observations=(), model="", note=models.faces_note)
+    if not consent:
+        return Faces(observations=(), model="", note=NOT_ALLOWED)
     frames = sorted(vision_sample_frames.frames, key=lambda frame: frame.time_ms)
     observations: list[FaceObservation] = []
     for place, frame in enumerate(frames):

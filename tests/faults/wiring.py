@@ -33,6 +33,7 @@ from common.index_version import index_version
 from common.jobs import JobRunner
 from common.ledger.dead_letters import DeadLetters
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.uploads import Uploads
 from common.quotas import tiers
 from common.storage import ObjectStore, Signers
@@ -189,7 +190,9 @@ class Wiring:
         db = Database.connect(settings)
         return upload_finalized.Services(
             arrivals=Arrivals(
-                Uploads(db, grace_s=settings.upload_grace_s), Outbox(db, Bus.connect(settings))
+                Uploads(db, grace_s=settings.upload_grace_s),
+                Photos(db, grace_s=settings.upload_grace_s),
+                Outbox(db, Bus.connect(settings)),
             ),
             store=ObjectStore.connect(settings),
             bucket=settings.uploads_bucket,

@@ -17,6 +17,7 @@ from common.database import Database
 from common.errors import TransientError
 from common.ledger.claims import Claims
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
 from common.messages import RunReady, encode
@@ -50,10 +51,12 @@ class Cloud:
         self.bus = FileBus(directory / "messages", ack_deadline_s=0.0)
         self.jobs = FakeJobs()
         uploads, outbox = Uploads(db, grace_s=60.0), Outbox(db, self.bus)
-        self.arrivals = Arrivals(uploads, outbox)
+        photos = Photos(db, grace_s=60.0)
+        self.arrivals = Arrivals(uploads, photos, outbox)
         self.sweeper = Sweeper(
             sweep=Sweep(db),
             uploads=uploads,
+            photos=photos,
             arrivals=self.arrivals,
             outbox=outbox,
             buckets=Buckets(store=self.store, uploads="uploads", artifacts="artifacts"),

@@ -12,6 +12,7 @@ import pytest
 from common.arrivals import Arrivals
 from common.database import Database
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.uploads import Uploads
 from functions.upload_finalized.main import Services, handle
 from tests.conftest import TestDatabase
@@ -40,7 +41,7 @@ class Bucket:
         self.store = FileStore(directory / "objects")
         self.uploads = Uploads(db, grace_s=0.0)
         outbox = Outbox(db, FileBus(directory / "messages"))
-        arrivals = Arrivals(self.uploads, outbox)
+        arrivals = Arrivals(self.uploads, Photos(db, grace_s=0.0), outbox)
         self._services = Services(arrivals=arrivals, store=self.store, bucket="uploads")
         self.upload = stand_upload(self.store, database, user_id)
 

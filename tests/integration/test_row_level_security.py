@@ -40,12 +40,21 @@ TABLES = (
     "audit_events",
     "erasure_receipts",
     "exports",
+    "person_photos",
+    "photo_faces",
+    "face_observations",
+    "face_clusters",
+    "face_assignments",
+    "face_negatives",
+    "people_journal",
+    "face_consents",
+    "face_erasures",
 )
 #: Policies of roles that work across tenants, or for operators, by name; `audit` is on all tables.
 BEYOND = {
     "ledger": (
         "users videos quota_buckets runs outbox erasures idempotency_keys audit_events "
-        "dead_letters exports"
+        "dead_letters exports person_photos face_erasures"
     ),
     "operator": (
         "videos upload_objects runs jobs outbox erasures interventions dead_letters "
@@ -84,6 +93,21 @@ INSERT INTO audit_events (user_id, id, actor, action) VALUES (:u, :v, 'user', 'v
 INSERT INTO erasure_receipts (id, user_sha256, subject, subject_sha256, requested_by)
     VALUES (:u, encode(sha256(convert_to(CAST(:u AS text), 'UTF8')), 'hex'), 'video', 's', 'user');
 INSERT INTO exports (user_id, id) VALUES (:u, :v);
+INSERT INTO person_photos (user_id, id, person_id, object_name, content_type, size_bytes,
+    expires_at) VALUES (:u, :v, :v, 'o', 'image/png', 1, now());
+INSERT INTO photo_faces (user_id, photo_id, person_id, model, quality, box, vector)
+    VALUES (:u, :v, :v, 'm', 1, '{0, 0, 1, 1}',
+            CAST(array_fill(1.0, ARRAY[512]) AS halfvec(512)));
+INSERT INTO face_observations (user_id, id, video_id, time_ms, model, quality, box, vector)
+    VALUES (:u, :v, :v, 0, 'm', 1, '{0, 0, 1, 1}',
+            CAST(array_fill(1.0, ARRAY[512]) AS halfvec(512)));
+INSERT INTO face_clusters (user_id, id, person_id) VALUES (:u, :v, :v);
+INSERT INTO face_assignments (user_id, observation_id, cluster_id) VALUES (:u, :v, :v);
+INSERT INTO face_negatives (user_id, observation_id, person_id) VALUES (:u, :v, :v);
+INSERT INTO people_journal (user_id, id, seq, kind, before, after)
+    VALUES (:u, :v, 1, 'k', '{}', '{}');
+INSERT INTO face_consents (user_id, id, policy_version) VALUES (:u, :v, '1');
+INSERT INTO face_erasures (user_id, id) VALUES (:u, :v);
 """
 
 

@@ -18,6 +18,7 @@ from common.domain import Lane, MediaLimits
 from common.ledger.claims import Claims
 from common.ledger.endings import Endings
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.policy import LeasePolicy
 from common.ledger.stages import Stages
 from common.ledger.sweep import Sweep
@@ -29,6 +30,7 @@ from functions.start_jobs.doorbell import Doorbell
 from functions.start_jobs.sweeping import Buckets, Sweeper, Timing
 from functions.upload_finalized.main import Services
 from gpu_jobs.costs import Rates
+from gpu_jobs.pipeline import PHOTO_PIPELINE
 from gpu_jobs.runner import Runner, Tools
 from gpu_jobs.worker import Ports, Schedule, Worker
 from local.pubsub.faults import DeliveryFaults
@@ -157,13 +159,15 @@ class World:
         self.uploads: list[Upload] = []
         self.claims = Claims(pools.worker, POLICY)
         uploads = Uploads(pools.ingest, grace_s=UPLOAD_GRACE_S)
+        photos = Photos(pools.ingest, grace_s=UPLOAD_GRACE_S)
         outbox = Outbox(pools.ingest, self.bus)
-        arrivals = Arrivals(uploads, outbox)
+        arrivals = Arrivals(uploads, photos, outbox)
         self.finalized = Services(arrivals=arrivals, store=self.store, bucket="uploads")
         self.doorbell = Doorbell(Claims(pools.ingest, POLICY), self.jobs)
         self.sweeper = Sweeper(
             sweep=Sweep(pools.ingest),
             uploads=uploads,
+            photos=photos,
             arrivals=arrivals,
             outbox=outbox,
             buckets=Buckets(store=self.store, uploads="uploads", artifacts="artifacts"),
@@ -248,6 +252,7 @@ class World:
             stages=Stages(pool),
             endings=endings,
             uploads=Uploads(pool, grace_s=UPLOAD_GRACE_S),
+            photos=Photos(pool, grace_s=UPLOAD_GRACE_S),
             store=self.store,
             uploads_bucket="uploads",
             artifacts_bucket="artifacts",
@@ -255,7 +260,9 @@ class World:
             sandbox=call_in_process,
             load_models=TinyModels,
             names=lambda _: (),
+            consent=lambda _: False,
             limits=MediaLimits(),
+            photo_limits=MediaLimits(),
             index_version=INDEX_VERSION,
         )
         ports = Ports(
@@ -263,7 +270,7 @@ class World:
             claims=self.claims,
             endings=endings,
             outbox=Outbox(pool, self.bus),
-            runner=Runner(PIPELINE, tools),
+            runner=Runner(PIPELINE, tools, photos=PHOTO_PIPELINE),
         )
         return Worker(
             lane=lane,

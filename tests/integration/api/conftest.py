@@ -25,8 +25,14 @@ def signer() -> ObjectStore:
 
 @pytest.fixture
 def api_settings() -> Settings:
-    """Settings with small limits and one origin."""
-    return settings(max_upload_bytes=1_000_000, cors_origins=("https://app.example",))
+    """Settings with small limits, one origin and faces."""
+    return settings(
+        max_upload_bytes=1_000_000,
+        max_photo_bytes=100_000,
+        cors_origins=("https://app.example",),
+        feature_face=True,
+        feature_face_enrollment=True,
+    )
 
 
 @pytest.fixture
@@ -70,6 +76,12 @@ def stranger(app: flask.Flask, stranger_id: UUID) -> ApiClient:
 def ledger(database: TestDatabase, user_id: UUID) -> Ledger:
     """The user's rows."""
     return Ledger(database=database, user_id=user_id)
+
+
+@pytest.fixture
+def unverified(app: flask.Flask, user_id: UUID) -> ApiClient:
+    """The user, before they followed the link in the mail."""
+    return ApiClient(app, f"unverified-{user_id}")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from common.database import Database
 from common.errors import LeaseLostError, TransientError
 from common.ledger.exports import Exports
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
 from common.messages import ExportRequested, encode
@@ -82,6 +83,7 @@ def works(
     store = FileStore(tmp_path / "objects")
     bus = FileBus(tmp_path / "messages", ack_deadline_s=0.0)
     uploads, outbox = Uploads(ingest_database, grace_s=60.0), Outbox(ingest_database, bus)
+    photos = Photos(ingest_database, grace_s=60.0)
     builder = Builder(api_database, store, _BUCKET)
     monkeypatch.setattr(build_export, "_builder", lambda: builder)
     source = tmp_path / "build_export.py"
@@ -90,7 +92,8 @@ def works(
         sweeper=Sweeper(
             sweep=Sweep(ingest_database),
             uploads=uploads,
-            arrivals=Arrivals(uploads, outbox),
+            photos=photos,
+            arrivals=Arrivals(uploads, photos, outbox),
             outbox=outbox,
             buckets=Buckets(store=store, uploads="uploads", artifacts=_BUCKET),
             timing=Timing(ring_again_after_s=60.0, lease_s=60.0, grace_s=60.0),

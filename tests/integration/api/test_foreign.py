@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from uuid import UUID, uuid4
 
 import pytest
 
+from common.people.consent import POLICY_VERSION
 from common.web.routes import Route
 from functions.api.routes import routes
 from tests.conftest import TestDatabase
 from tests.integration.api.world import ApiClient, Ledger, upload_request
 
-_BODIES = {"rename_video": {"title": "mine"}, "refresh_urls": {}}
+_CONSENT = {"policy_version": POLICY_VERSION}
+_PHOTO = {"content_type": "image/jpeg", "size_bytes": 1000}
+_BODIES: dict[str, object] = {
+    "rename_video": {"title": "mine"},
+    "refresh_urls": {},
+    "rename_person": {"name": "mine"},
+    "give_person_consent": _CONSENT,
+    "create_photo": _PHOTO,
+}
 _WITH_ID = [route for route in routes if UUID in route.path_parameters.values()]
 _AUTHENTICATED = [route for route in routes if route.authenticated]
 
@@ -30,11 +40,17 @@ def test_a_foreign_id_answers_like_a_missing_one(
     client.post("/v1/exports", {})
     (export,) = database.owner_rows("SELECT id FROM exports")
     database.owner_rows("UPDATE upload_objects SET finalized_at = now()")
+    client.post("/v1/faces/consent", _CONSENT)
+    person = client.post("/v1/people", {"name": "민지", "consent": _CONSENT}).json["id"]
+    photo = client.post(f"/v1/people/{person}/photos", _PHOTO).json["photo"]["id"]
     ids = {
         "video_id": video_id,
         "scene_id": ledger.scene(video_id),
         "export_id": UUID(str(export.id)),
+        "person_id": UUID(person),
+        "photo_id": UUID(photo),
     }
+    people = database.owner_rows("SELECT * FROM people")
     rows = database.owner_rows("SELECT * FROM videos")
 
     body = _BODIES.get(route.name)
@@ -43,6 +59,9 @@ def test_a_foreign_id_answers_like_a_missing_one(
     assert foreign.status_code == missing.status_code == 404
     assert foreign.json | {"instance": ""} == missing.json | {"instance": ""}
     assert database.owner_rows("SELECT * FROM videos") == rows
+    assert database.owner_rows("SELECT * FROM people") == people
+    assert ledger.count("person_photos") == 1
+    assert ledger.count("face_erasures") == 0
     assert ledger.count("scenes") == 1
     assert ledger.count("erasures") == 0
     # The owner is not refused, so the probe was of something that is there.
@@ -62,7 +81,7 @@ def test_a_malformed_id_answers_like_a_missing_one(route: Route, client: ApiClie
 def test_no_token_no_answer(route: Route, anonymous: ApiClient, ledger: Ledger) -> None:
     """Before anything is looked at: path, query or body."""
     video_id = ledger.video()
-    ids = {"video_id": video_id, "scene_id": ledger.scene(video_id), "export_id": uuid4()}
+    ids = defaultdict(uuid4, {"video_id": video_id, "scene_id": ledger.scene(video_id)})
     path = _path(route, ids)
     answer = anonymous.call(route.method, f"{path}?unknown=1", raw=b"not json")
     assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")

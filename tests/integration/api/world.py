@@ -42,16 +42,22 @@ class FakePrincipal:
 
     user_id: UUID
     firebase_uid: str
+    email_verified: bool = True
 
 
 def authenticate(headers: RequestHeaders, *, check_revoked: bool) -> FakePrincipal:
-    """Tokens are user ids; `revoked-…` verifies until somebody asks Firebase."""
+    """Tokens are user ids; `revoked-…` verifies until somebody asks Firebase.
+
+    The address of `unverified-…` is not verified.
+    """
     match = re.fullmatch(
-        r"Bearer (revoked-)?([0-9a-f-]{36})", ", ".join(headers.getlist("Authorization"))
+        r"Bearer (revoked-|unverified-)?([0-9a-f-]{36})",
+        ", ".join(headers.getlist("Authorization")),
     )
-    if match is None or (match[1] and check_revoked):
+    if match is None or (match[1] == "revoked-" and check_revoked):
         raise AuthError("no such token")
-    return FakePrincipal(user_id=UUID(match[2]), firebase_uid=match[2])
+    verified = match[1] != "unverified-"
+    return FakePrincipal(user_id=UUID(match[2]), firebase_uid=match[2], email_verified=verified)
 
 
 def make_signer() -> ObjectStore:

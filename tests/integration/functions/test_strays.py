@@ -11,17 +11,16 @@ import pytest
 
 from common.database import Database
 from common.errors import TransientError
-from common.ledger.rows import TenantRow
 from common.ledger.sweep import Sweep
 from common.storage import ObjectInfo
-from functions.start_jobs.strays import Place, Strays
+from functions.start_jobs.strays import Strays, places
 from tests.conftest import TestDatabase
 from tests.fakes import FileStore
 from tests.ledger import declare
 from tests.sweeping import make_sweeper
 
 _WEEK_S = 7 * 24 * 3600.0
-_PLACES = (Place(bucket="uploads", prefix="videos/"), Place(bucket="artifacts", prefix="sidecars/"))
+_PLACES = places(uploads="uploads", artifacts="artifacts")
 
 
 class _Aged(FileStore):
@@ -49,59 +48,78 @@ def _draw(value: int) -> UUID:
 def test_objects_without_a_row_go_and_all_others_stay(
     database: TestDatabase, ingest_database: Database, user_id: UUID, tmp_path: Path
 ) -> None:
-    """What belongs to no video is deleted everywhere, whatever belongs to one is left alone."""
+    """What belongs to no video or photo is deleted, whatever belongs to one is left alone."""
     upload = declare(database, user_id)
-    gone = TenantRow(user_id=upload.user_id, id=uuid4())
-    foreign = TenantRow(user_id=uuid4(), id=uuid4())
+    person, photo, gone = uuid4(), uuid4(), uuid4()
+    database.owner_rows(
+        "INSERT INTO people (user_id, id, name, consent_policy_version, consent_at) "
+        "VALUES (:u, :i, '민지', '1', now())",
+        u=user_id,
+        i=person,
+    )
+    database.owner_rows(
+        "INSERT INTO person_photos (user_id, id, person_id, object_name, content_type, size_bytes,"
+        " expires_at) VALUES (:u, :i, :p, 'faces/1', 'image/jpeg', 1, now())",
+        u=user_id,
+        i=photo,
+        p=person,
+    )
     store = _Aged(tmp_path / "objects")
-    swept = make_sweeper(ingest_database, tmp_path, store)
-    kept = [
+    kept = {
         ("uploads", upload.video_name),
-        ("artifacts", f"sidecars/{upload.user_id}/{upload.video_id}/s.json"),
-        ("uploads", f"videos/{gone.user_id}/{uuid4()}.new"),
+        ("uploads", f"faces/{user_id}/{person}/{photo}"),
+        ("artifacts", f"artifacts/{user_id}/{person}/{photo}/7/photo_embed@1/artifact.zip"),
+        ("artifacts", f"sidecars/{user_id}/{upload.video_id}/s.json"),
+        ("uploads", f"videos/{user_id}/{gone}.new"),
         ("uploads", "videos/no-uuid/none.mp4"),
-        ("artifacts", f"exports/{gone.user_id}/{gone.id}/1.zip"),
-    ]
-    strays = [
-        ("uploads", f"videos/{gone.user_id}/{gone.id}.mp4"),
-        ("uploads", f"subtitles/{gone.user_id}/{gone.id}/1.srt"),
-        ("artifacts", f"artifacts/{foreign.user_id}/{foreign.id}/7/commit@1/artifact.zip"),
-        ("artifacts", f"sidecars/{foreign.user_id}/{foreign.id}/s.json"),
-    ]
-    for bucket, name in kept + strays:
+        ("artifacts", f"exports/{user_id}/{gone}/1.zip"),
+    }
+    strays = {
+        ("uploads", f"videos/{user_id}/{gone}.mp4"),
+        ("uploads", f"subtitles/{user_id}/{gone}/1.srt"),
+        ("uploads", f"faces/{user_id}/{person}/{gone}"),
+        ("artifacts", f"artifacts/{user_id}/{person}/{gone}/7/photo_embed@1/artifact.zip"),
+        ("artifacts", f"artifacts/{gone}/{upload.video_id}/7/commit@1/artifact.zip"),
+        ("artifacts", f"sidecars/{user_id}/{gone}/s.json"),
+    }
+    for bucket, name in kept | strays:
         _put(store, bucket, name)
-    report = swept.sweeper.sweep()
-    assert report.done["strays"] == 2
-    assert report.errors == 0
+    sweeper = make_sweeper(ingest_database, tmp_path, store).sweeper
+    report = sweeper.sweep()
+    assert (report.done["strays"], report.errors) == (len(strays), 0)
     left = {(i.bucket, i.name) for b in ("uploads", "artifacts") for i in store.list(b, "")}
-    assert left == set(kept)
-    assert swept.sweeper.sweep().done["strays"] == 0
+    assert left == kept
+    assert sweeper.sweep().done["strays"] == 0
 
 
-def test_a_few_at_a_time_from_any_name_on(
-    database: TestDatabase, ingest_database: Database, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_few_at_a_time_from_any_name_on(ingest_database: Database, tmp_path: Path) -> None:
     """However few are looked at in one go, every object has its turn, and none has two."""
     store = _Aged(tmp_path / "objects")
-    owners = [TenantRow(user_id=_draw(n + 1), id=uuid4()) for n in range(6)]
-    for owner in owners:
-        _put(store, "uploads", f"videos/{owner.user_id}/{owner.id}.mp4")
+    names = [f"videos/{_draw(number + 1)}/{uuid4()}.mp4" for number in range(6)]
+    for name in names:
+        _put(store, "uploads", name)
 
-    def found_from(start: int, limit: int) -> list[TenantRow]:
-        draw, sweep = (lambda: _draw(start)), Sweep(ingest_database)
-        strays = Strays(sweep, store, _PLACES, after_s=_WEEK_S, limit=limit, draw=draw)
-        return list(strays.find())
+    def found_from(start: int, limit: int) -> list[str]:
+        strays = Strays(
+            Sweep(ingest_database),
+            store,
+            _PLACES,
+            after_s=_WEEK_S,
+            limit=limit,
+            draw=lambda: _draw(start),
+        )
+        return [info.name for info in strays.find()]
 
-    assert found_from(1, 2) == owners[:2]
-    assert found_from(3, 2) == owners[2:4]
-    assert found_from(6, 3) == [*owners[:2], owners[5]]
-    assert found_from(7, 2) == owners[:2]
-    assert found_from(3, 100) == owners
+    assert found_from(1, 2) == names[:2]
+    assert found_from(3, 2) == names[2:4]
+    assert found_from(6, 3) == [names[5], *names[:2]]
+    assert found_from(7, 2) == names[:2]
+    assert found_from(3, 100) == [*names[2:], *names[:2]]
 
 
-def test_a_sweep_goes_on_without_cloud_storage(
-    database: TestDatabase, ingest_database: Database, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_sweep_goes_on_without_cloud_storage(ingest_database: Database, tmp_path: Path) -> None:
     """A listing that fails is counted, and what the sweep does otherwise it does."""
     store = _Aged(tmp_path / "objects")
     store.away = True
@@ -110,9 +128,9 @@ def test_a_sweep_goes_on_without_cloud_storage(
     assert "forgotten" in report.done
 
 
-@pytest.mark.parametrize("state", ["deleted", "failed"])
+@pytest.mark.parametrize("change", ["deleted_at = now()", "state = 'failed'"])
 def test_a_row_is_a_row(
-    state: str,
+    change: str,
     database: TestDatabase,
     ingest_database: Database,
     user_id: UUID,
@@ -120,7 +138,6 @@ def test_a_row_is_a_row(
 ) -> None:
     """Objects of a failed video are its own; those of a deleted one are its erasure's to delete."""
     upload = declare(database, user_id)
-    change = "deleted_at = now()" if state == "deleted" else "state = 'failed'"
     database.owner_rows(f"UPDATE videos SET {change} WHERE id = :id", id=upload.video_id)
     store = _Aged(tmp_path / "objects")
     _put(store, "uploads", upload.video_name)

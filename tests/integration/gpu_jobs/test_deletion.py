@@ -18,6 +18,7 @@ from common.database import Database
 from common.errors import AuthError, NotFoundError, TransientError
 from common.index_version import scene_id
 from common.ledger.outbox import Outbox
+from common.ledger.photos import Photos
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
 from common.videos.erasing import erase_account, erase_video, sha256_of
@@ -58,10 +59,12 @@ def sweep(rig: Rig, ingest_database: Database, accounts: FakeAccounts) -> Callab
     """Makes one sweep, on the worker's own buckets."""
     uploads = Uploads(ingest_database, grace_s=60.0)
     outbox = Outbox(ingest_database, rig.bus)
+    photos = Photos(ingest_database, grace_s=60.0)
     sweeper = Sweeper(
         sweep=Sweep(ingest_database),
         uploads=uploads,
-        arrivals=Arrivals(uploads, outbox),
+        photos=photos,
+        arrivals=Arrivals(uploads, photos, outbox),
         outbox=outbox,
         buckets=Buckets(store=rig.store, uploads=UPLOADS, artifacts=ARTIFACTS),
         timing=Timing(ring_again_after_s=60.0, lease_s=60.0, grace_s=60.0),

@@ -42,9 +42,8 @@ class MediaRig(Rig):
     def runner(self) -> Runner:
         """A runner that starts a limited child for each call."""
         tools = super().runner()._tools
-        return Runner(
-            self.pipeline, dataclasses.replace(tools, sandbox=sandbox.call, limits=LIMITS)
-        )
+        confined = dataclasses.replace(tools, sandbox=sandbox.call, limits=LIMITS)
+        return Runner(self.pipeline, confined, photos=self.photos)
 
 
 def _children() -> set[str]:

@@ -122,6 +122,7 @@ def run_with(directory: Path, pipeline: Pipeline) -> None:
         stages=ledger,
         endings=ledger,
         uploads=ledger,
+        photos=ledger,
         store=FileStore(directory),
         uploads_bucket="uploads",
         artifacts_bucket="artifacts",
@@ -129,10 +130,12 @@ def run_with(directory: Path, pipeline: Pipeline) -> None:
         sandbox=call_in_process,
         load_models=lambda: None,
         names=lambda _: (),
+        consent=lambda _: False,
         limits=MediaLimits(),
+        photo_limits=MediaLimits(),
         index_version="test",
     )
-    Runner(pipeline, tools).run(_LEASE, ledger)
+    Runner(pipeline, tools, photos=pipeline).run(_LEASE, ledger)
 
 
 def pipeline_on(clock: Clock, *, fails: bool = False) -> Pipeline:

@@ -144,7 +144,7 @@ def test_a_gpu_is_used_where_there_is_one() -> None:
 @pytest.mark.parametrize("licence", ["NOASSERTION", "", "CC-BY-NC-4.0", "apache"])
 def test_what_is_not_cleared_is_refused(licence: str) -> None:
     """Without a licence for commercial use a recogniser is refused unless the operator has one."""
-    with pytest.raises(ConfigError, match="HEIMDEX_FACE_LICENSED=true"):
+    with pytest.raises(ConfigError, match="HEIMDEX_FEATURE_FACE_LICENSED=true"):
         require_cleared("some", licence, licensed=False)
     require_cleared("some", licence, licensed=True)
 
@@ -159,11 +159,11 @@ def test_sface_is_cleared_and_adaface_is_not() -> None:
 def test_faces_are_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both switches are off until the environment sets them."""
     assert not settings().feature_face_detection
-    assert not settings().face_licensed
+    assert not settings().feature_face_licensed
     monkeypatch.setenv("HEIMDEX_FEATURE_FACE_DETECTION", "true")
-    monkeypatch.setenv("HEIMDEX_FACE_LICENSED", "true")
+    monkeypatch.setenv("HEIMDEX_FEATURE_FACE_LICENSED", "true")
     assert settings().feature_face_detection
-    assert settings().face_licensed
+    assert settings().feature_face_licensed
 
 
 def test_the_checkpoints_are_real_models(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from common import log
 from common.artifacts import decode, encode
 from common.domain import Faces, Frame, SampledFrames
 from common.errors import ContractError, PermanentError
-from gpu_jobs.models import FaceModel, FoundFace, OfflineModels
+from gpu_jobs.models import FaceModel, FoundFace, OfflineModels, Portrait
 from gpu_jobs.models.device import Device
 from gpu_jobs.models.face_alignment import align
 from gpu_jobs.models.face_detector import YuNet
@@ -53,6 +53,10 @@ class Told:
         assert picture.ndim == 3
         return next(self._each)
 
+    def portraits(self, picture: npt.NDArray[np.uint8]) -> tuple[Portrait, ...]:
+        """Nobody asks for them here."""
+        raise NotImplementedError
+
 
 def face(side: float, *, x: float = 0.1) -> FoundFace:
     """A square face."""
@@ -76,7 +80,10 @@ def shown(*cells: tuple[int, int], scene: int = 0, time_ms: int = 0) -> Frame:
 def run(sampled: SampledFrames, model: FaceModel) -> Faces:
     """The stage, when nobody listens to its progress."""
     return faces_detect.run(
-        vision_sample_frames=sampled, models=WithFaces(model), progress=lambda _: None
+        vision_sample_frames=sampled,
+        models=WithFaces(model),
+        consent=True,
+        progress=lambda _: None,
     )
 
 
@@ -144,6 +151,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
     faces_detect.run(
         vision_sample_frames=frames(shown(), shown((3, 2)), shown(), shown()),
         models=WithFaces(real_finder(tmp_path)),
+        consent=True,
         progress=told.append,
     )
     assert told == [0.25, 0.5, 0.75, 1.0]
@@ -152,9 +160,23 @@ def test_progress_is_told(tmp_path: Path) -> None:
 def test_without_a_model_the_record_says_why() -> None:
     """Without a face model there are no observations, and a note."""
     faces = faces_detect.run(
-        vision_sample_frames=frames(shown((3, 2))), models=OfflineModels(), progress=lambda _: None
+        vision_sample_frames=frames(shown((3, 2))),
+        models=OfflineModels(),
+        consent=True,
+        progress=lambda _: None,
     )
     assert faces == Faces(observations=(), model="", note="profile_has_no_face_model")
+
+
+def test_without_consent_no_frame_is_looked_at() -> None:
+    """Without consent the model is not asked; the record says why there is nothing."""
+    faces = faces_detect.run(
+        vision_sample_frames=frames(shown((3, 2))),
+        models=WithFaces(Told()),
+        consent=False,
+        progress=lambda _: None,
+    )
+    assert faces == Faces(observations=(), model="", note="faces_not_allowed")
 
 
 def test_no_frames_give_no_faces() -> None:

@@ -108,6 +108,7 @@ class Found:
         return commit.run(
             video=VIDEO,
             align_merge=self.align_merge,
+            faces_detect=self.faces_detect,
             sidecar_build=self.sidecars(),
             **self._shared(),
         )

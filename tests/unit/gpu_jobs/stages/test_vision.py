@@ -84,7 +84,7 @@ def test_a_damaged_frame_is_a_contract_error() -> None:
 def test_faces_are_off_and_the_record_says_so() -> None:
     """The offline profile has no face model, and says so instead of failing."""
     faces = faces_detect.run(
-        vision_sample_frames=sampled(), models=models(), progress=lambda _: None
+        vision_sample_frames=sampled(), models=models(), consent=True, progress=lambda _: None
     )
     assert faces.observations == ()
     assert faces.note == "profile_has_no_face_model"

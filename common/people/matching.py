@@ -1,0 +1,233 @@
+"""Who is in which scene: a join of faces and people, made anew whenever either changes.
+
+The tenant's faces are compared with all people exactly, by NumPy over rows that are fetched once,
+some videos at a time. (A join in SQL compares the same numbers fifty times as slowly; see
+docs/adr/0014.) Faces of different recognisers are never compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, text
+
+from common.people import packed
+from common.people.appearances import Found, replace
+from common.people.assignment import FrameFaces, Identities, identify
+from common.people.known import ROOTS, KnownPeople, known_people
+from common.people.locks import lock_people
+from common.people.thresholds import Thresholds, of_model
+from common.people.voting import Appearances, Ballots, elect
+
+#: Faces that are looked at together, about: of whole videos, so that frames stay whole.
+_FACES_AT_ONCE: Final = 20_000
+
+_VIDEOS = text("""
+    SELECT model, video_id, count(*) AS faces FROM face_observations
+    WHERE user_id = :user_id AND (:all OR video_id = ANY(CAST(:video_ids AS uuid[])))
+    GROUP BY model, video_id ORDER BY model, video_id
+""")
+
+
+def _faces(dimensions: int) -> str:
+    return f"""
+    WITH {ROOTS}, faces AS (
+        SELECT o.id, o.video_id, o.time_ms, o.quality, o.box, o.vector, a.cluster_id, roots.root
+        FROM face_observations o
+        LEFT JOIN face_assignments a ON a.user_id = :user_id AND a.observation_id = o.id
+        LEFT JOIN face_clusters c ON c.user_id = :user_id AND c.id = a.cluster_id
+        LEFT JOIN roots ON roots.id = c.person_id
+        WHERE o.user_id = :user_id AND o.model = :model
+          AND o.video_id = ANY(CAST(:video_ids AS uuid[]))
+        ORDER BY o.video_id, o.time_ms, o.id)
+    SELECT {packed.uuids("id")} AS ids, {packed.uuids("video_id")} AS video_ids,
+           {packed.integers("time_ms")} AS times_ms, {packed.reals("quality")} AS quality,
+           {packed.reals("CAST(box[3] * box[4] AS real)")} AS area,
+           {packed.uuids("cluster_id")} AS clusters, {packed.uuids("root")} AS told,
+           {packed.vectors("vector", dimensions)} AS vectors
+    FROM faces
+"""
+
+
+_EXCLUDED = text(f"""
+    WITH {ROOTS} SELECT n.observation_id, roots.root FROM face_negatives n
+    JOIN roots ON roots.id = n.person_id
+    JOIN face_observations o ON o.user_id = :user_id AND o.id = n.observation_id
+    WHERE n.user_id = :user_id AND o.video_id = ANY(CAST(:video_ids AS uuid[]))
+""")
+# Of every index version: scenes of different versions overlap.
+_SCENES = text(f"""
+    SELECT {packed.uuids("id")} AS ids, {packed.uuids("video_id")} AS video_ids,
+           {packed.integers("start_ms")} AS starts, {packed.integers("end_ms")} AS ends
+    FROM (SELECT id, video_id, start_ms, end_ms FROM scenes
+          WHERE user_id = :user_id AND video_id = ANY(CAST(:video_ids AS uuid[]))
+          ORDER BY video_id, start_ms, id) AS s
+""")
+
+
+def rematch(tx: Connection, user_id: UUID, *, video_ids: Sequence[UUID] | None = None) -> None:
+    """Recompute who is in which scene of the tenant, in the caller's transaction.
+
+    To be called after whatever changes people (a photo accepted or deleted, a person deleted,
+    consent given or withdrawn): over all videos, none of which is touched.
+
+    Args:
+        tx: a transaction of this tenant as a role that may write `scene_people`.
+        user_id: the tenant.
+        video_ids: only of these videos, whose faces have changed; all by default.
+    """
+    lock_people(tx, user_id)
+    found: list[Found] = []
+    for model, batch in _batches(tx, user_id, video_ids):
+        thresholds = of_model(model)
+        if thresholds is not None:
+            people = known_people(tx, user_id, model, thresholds)
+            found += _matched(tx, user_id, batch, model, people, thresholds)
+    replace(tx, user_id, found, video_ids=video_ids)
+
+
+def _batches(
+    tx: Connection, user_id: UUID, video_ids: Sequence[UUID] | None
+) -> Iterator[tuple[str, list[UUID]]]:
+    """Videos with faces of one recogniser each, some at a time."""
+    chosen = {"all": video_ids is None, "video_ids": packed.array(video_ids or ())}
+    batch: list[UUID] = []
+    model, faces = "", 0
+    for row in tx.execute(_VIDEOS, {"user_id": user_id} | chosen).all():
+        if batch and (row.model != model or faces + row.faces > _FACES_AT_ONCE):
+            yield model, batch
+            batch, faces = [], 0
+        model, faces = row.model, faces + row.faces
+        batch.append(row.video_id)
+    if batch:
+        yield model, batch
+
+
+def recognised(tx: Connection, user_id: UUID, video_id: UUID) -> dict[UUID, UUID]:
+    """Faces of a video by id, and who each is; faces of nobody known are missing."""
+    who: dict[UUID, UUID] = {}
+    for model, batch in _batches(tx, user_id, [video_id]):
+        thresholds = of_model(model)
+        if thresholds is not None:
+            people = known_people(tx, user_id, model, thresholds)
+            rows, identities = _identified(tx, user_id, batch, model, people, thresholds)
+            faces = packed.split_ids(rows.ids)
+            for face in np.flatnonzero(identities.people >= 0).tolist():
+                who[UUID(bytes=faces[face])] = people.ids[int(identities.people[face])]
+    return who
+
+
+def _matched(
+    tx: Connection,
+    user_id: UUID,
+    video_ids: list[UUID],
+    model: str,
+    people: KnownPeople,
+    thresholds: Thresholds,
+) -> Iterator[Found]:
+    if not people.ids:
+        return
+    rows, identities = _identified(tx, user_id, video_ids, model, people, thresholds)
+    key = {"user_id": user_id, "video_ids": packed.array(video_ids)}
+    scenes = tx.execute(_SCENES, key).one()
+    ballots = _ballots(rows, packed.read_integers(rows.times_ms), scenes)
+    yield from _named(elect(ballots, identities, thresholds), scenes, people)
+
+
+def _identified(
+    tx: Connection,
+    user_id: UUID,
+    video_ids: list[UUID],
+    model: str,
+    people: KnownPeople,
+    thresholds: Thresholds,
+) -> tuple[Any, Identities]:
+    """The faces of some videos as packed columns, and who each is."""
+    key = {"user_id": user_id, "video_ids": packed.array(video_ids)}
+    statement = text(_faces(thresholds.dimensions))
+    rows = tx.execute(statement, {**key, "model": model}).one()
+    places = {each: place for place, each in enumerate(packed.split_ids(rows.ids))}
+    denied = [
+        (places.get(row.observation_id.bytes, -1), people.places.get(row.root.bytes, -1))
+        for row in tx.execute(_EXCLUDED, key)
+    ]
+    faces = FrameFaces(
+        frames=_frames(packed.runs(rows.video_ids), packed.read_integers(rows.times_ms)),
+        vectors=packed.read_vectors(rows.vectors, thresholds.dimensions),
+        told=packed.read_places(rows.told, people.places),
+        excluded=np.array([pair for pair in denied if min(pair) >= 0], dtype=np.int64).reshape(
+            -1, 2
+        ),
+    )
+    return rows, identify(faces, people.centroids, thresholds)
+
+
+def _frames(videos: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Numbers of frames: rows of one video and time, which are next to each other, share one."""
+    if len(times) == 0:
+        return np.zeros(0, dtype=np.int64)
+    changes = (videos[1:] != videos[:-1]) | (times[1:] != times[:-1])
+    return np.concatenate([[0], np.cumsum(changes)]).astype(np.int64)
+
+
+def _ballots(rows: Any, times: npt.NDArray[np.int64], scenes: Any) -> Ballots:
+    """Faces with the scenes that their frames are in, one of each index version."""
+    scene_videos, face_videos = packed.split_ids(scenes.video_ids), packed.split_ids(rows.video_ids)
+    starts, ends = packed.read_integers(scenes.starts), packed.read_integers(scenes.ends)
+    first_faces: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+    in_scenes: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+    spans = _spans(face_videos)
+    for scene, video in enumerate(scene_videos):
+        if video in spans:
+            begin, end = spans[video]
+            low = begin + int(np.searchsorted(times[begin:end], starts[scene], side="left"))
+            high = begin + int(np.searchsorted(times[begin:end], ends[scene], side="left"))
+            if low < high:
+                first_faces.append(np.arange(low, high))
+                in_scenes.append(np.full(high - low, scene, dtype=np.int64))
+    faces = np.concatenate(first_faces)
+    return Ballots(
+        faces=faces,
+        scenes=np.concatenate(in_scenes),
+        times_ms=times[faces],
+        tracks=_tracks(rows.clusters)[faces],
+        quality=packed.read_reals(rows.quality)[faces],
+        area=packed.read_reals(rows.area)[faces],
+    )
+
+
+def _spans(videos: list[bytes]) -> dict[bytes, tuple[int, int]]:
+    """Where the rows of each video begin and end."""
+    spans: dict[bytes, tuple[int, int]] = {}
+    for place, video in enumerate(videos):
+        begin, _ = spans.get(video, (place, place))
+        spans[video] = (begin, place + 1)
+    return spans
+
+
+def _tracks(clusters: bytes | None) -> npt.NDArray[np.int64]:
+    """A number per cluster, and one of its own for each face that is in none."""
+    numbers: dict[bytes, int] = {}
+    ids = packed.split_ids(clusters)
+    found = (
+        len(ids) + place if each == packed.NOBODY else numbers.setdefault(each, len(numbers))
+        for place, each in enumerate(ids)
+    )
+    return np.fromiter(found, dtype=np.int64, count=len(ids))
+
+
+def _named(found: Appearances, scenes: Any, people: KnownPeople) -> Iterator[Found]:
+    scene_ids = packed.split_ids(scenes.ids)
+    for at in range(len(found.scenes)):
+        yield Found(
+            person_id=people.ids[int(found.people[at])],
+            scene_id=UUID(bytes=scene_ids[int(found.scenes[at])]),
+            confidence=float(np.float32(found.confidence[at])),
+            first_ms=int(found.first_ms[at]),
+            last_ms=int(found.last_ms[at]),
+            best_ms=int(found.best_ms[at]),
+        )
