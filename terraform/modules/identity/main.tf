@@ -30,13 +30,13 @@ resource "google_project_iam_custom_role" "this" {
   permissions = each.value.permissions
 }
 
-# On one service account: to sign as it.
-resource "google_service_account_iam_member" "this" {
-  for_each = var.account_grants
+# On one service account: to sign as it. Authoritative: nobody else may.
+resource "google_service_account_iam_binding" "this" {
+  for_each = { for grant in values(var.account_grants) : "${grant.account} ${grant.role}" => grant... }
 
-  service_account_id = google_service_account.unit[each.value.account].name
-  role               = each.value.role
-  member             = each.value.member
+  service_account_id = google_service_account.unit[each.value[0].account].name
+  role               = each.value[0].role
+  members            = each.value[*].member
 }
 
 # On the project, because these roles can be granted nowhere else. A condition narrows what can be.

@@ -64,12 +64,13 @@ resource "google_cloud_run_v2_job" "this" {
   }
 }
 
-resource "google_cloud_run_v2_job_iam_member" "this" {
-  for_each = var.grants
+# Authoritative for each role.
+resource "google_cloud_run_v2_job_iam_binding" "this" {
+  for_each = { for grant in values(var.grants) : "${grant.job} ${grant.role}" => grant... }
 
   project  = var.project_id
-  location = google_cloud_run_v2_job.this[each.value.job].location
-  name     = google_cloud_run_v2_job.this[each.value.job].name
-  role     = each.value.role
-  member   = each.value.member
+  location = google_cloud_run_v2_job.this[each.value[0].job].location
+  name     = google_cloud_run_v2_job.this[each.value[0].job].name
+  role     = each.value[0].role
+  members  = each.value[*].member
 }

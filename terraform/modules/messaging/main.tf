@@ -28,7 +28,17 @@ locals {
       topic = local.dead_letter_topic, push_to = "dead_letter", ack_deadline_s = 60, dead_letters = false
     }
   })
-  with_dead_letters = { for name, subscription in local.subscriptions : name => subscription if subscription.dead_letters }
+
+  publishers = {
+    for grant in concat(
+      values(var.publishers), [{ topic = local.dead_letter_topic, member = var.pubsub_agent }]
+    ) : grant.topic => grant.member...
+  }
+  subscribers = {
+    for grant in concat(values(var.pullers), [
+      for name, subscription in local.subscriptions : { subscription = name, member = var.pubsub_agent } if subscription.dead_letters
+    ]) : grant.subscription => grant.member...
+  }
 }
 
 resource "google_pubsub_topic" "this" {
@@ -88,37 +98,21 @@ resource "google_pubsub_subscription" "this" {
 }
 
 # Pub/Sub itself moves a message to the dead letters: it publishes it there, and acknowledges it
-# where it came from.
-resource "google_pubsub_topic_iam_member" "dead_letters" {
+# where it came from. Authoritative for each role, as all grants on resources are.
+resource "google_pubsub_topic_iam_binding" "publishers" {
+  for_each = local.publishers
+
   project = var.project_id
-  topic   = google_pubsub_topic.this[local.dead_letter_topic].name
+  topic   = google_pubsub_topic.this[each.key].name
   role    = "roles/pubsub.publisher"
-  member  = var.pubsub_agent
+  members = each.value
 }
 
-resource "google_pubsub_subscription_iam_member" "dead_letters" {
-  for_each = local.with_dead_letters
+resource "google_pubsub_subscription_iam_binding" "subscribers" {
+  for_each = local.subscribers
 
   project      = var.project_id
   subscription = google_pubsub_subscription.this[each.key].name
   role         = "roles/pubsub.subscriber"
-  member       = var.pubsub_agent
-}
-
-resource "google_pubsub_topic_iam_member" "publishers" {
-  for_each = var.publishers
-
-  project = var.project_id
-  topic   = google_pubsub_topic.this[each.value.topic].name
-  role    = "roles/pubsub.publisher"
-  member  = each.value.member
-}
-
-resource "google_pubsub_subscription_iam_member" "pullers" {
-  for_each = var.pullers
-
-  project      = var.project_id
-  subscription = google_pubsub_subscription.this[each.value.subscription].name
-  role         = "roles/pubsub.subscriber"
-  member       = each.value.member
+  members      = each.value
 }

@@ -32,12 +32,13 @@ resource "google_artifact_registry_repository" "this" {
   }
 }
 
-resource "google_artifact_registry_repository_iam_member" "this" {
-  for_each = var.grants
+# Authoritative for each role.
+resource "google_artifact_registry_repository_iam_binding" "this" {
+  for_each = { for grant in values(var.grants) : "${grant.repository} ${grant.role}" => grant... }
 
   project    = var.project_id
-  location   = google_artifact_registry_repository.this[each.value.repository].location
-  repository = google_artifact_registry_repository.this[each.value.repository].name
-  role       = each.value.role
-  member     = each.value.member
+  location   = google_artifact_registry_repository.this[each.value[0].repository].location
+  repository = google_artifact_registry_repository.this[each.value[0].repository].name
+  role       = each.value[0].role
+  members    = each.value[*].member
 }

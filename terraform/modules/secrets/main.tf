@@ -18,11 +18,12 @@ resource "google_secret_manager_secret" "this" {
   }
 }
 
-resource "google_secret_manager_secret_iam_member" "reader" {
-  for_each = var.readers
+# Authoritative: nobody else reads it.
+resource "google_secret_manager_secret_iam_binding" "readers" {
+  for_each = { for grant in values(var.readers) : grant.secret => grant.member... }
 
   project   = var.project_id
-  secret_id = google_secret_manager_secret.this[each.value.secret].secret_id
+  secret_id = google_secret_manager_secret.this[each.key].secret_id
   role      = "roles/secretmanager.secretAccessor"
-  member    = each.value.member
+  members   = each.value
 }

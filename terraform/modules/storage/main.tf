@@ -78,10 +78,11 @@ resource "google_storage_bucket" "this" {
   }
 }
 
-resource "google_storage_bucket_iam_member" "this" {
-  for_each = var.grants
+# Authoritative for each role: whoever is added by hand is gone after the next apply.
+resource "google_storage_bucket_iam_binding" "this" {
+  for_each = { for grant in values(var.grants) : "${grant.bucket} ${grant.role}" => grant... }
 
-  bucket = google_storage_bucket.this[each.value.bucket].name
-  role   = each.value.role
-  member = each.value.member
+  bucket  = google_storage_bucket.this[each.value[0].bucket].name
+  role    = each.value[0].role
+  members = each.value[*].member
 }
