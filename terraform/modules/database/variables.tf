@@ -18,7 +18,7 @@ variable "database" {
 variable "database_version" {
   description = "PostgreSQL, in a version that has pgvector 0.8 on Cloud SQL."
   type        = string
-  default     = "POSTGRES_17"
+  default     = "POSTGRES_16"
 
   validation {
     condition     = contains(["POSTGRES_16", "POSTGRES_17"], var.database_version)
@@ -42,12 +42,6 @@ variable "disk_limit_gb" {
   description = "It grows no further than this."
   type        = number
   default     = 500
-}
-
-variable "flags" {
-  description = "Database flags in addition, or in place of ours."
-  type        = map(string)
-  default     = {}
 }
 
 variable "high_availability" {

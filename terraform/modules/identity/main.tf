@@ -34,7 +34,7 @@ resource "google_project_iam_custom_role" "this" {
 resource "google_service_account_iam_binding" "this" {
   for_each = { for grant in values(var.account_grants) : "${grant.account} ${grant.role}" => grant... }
 
-  service_account_id = google_service_account.unit[each.value[0].account].name
+  service_account_id = "projects/${var.project_id}/serviceAccounts/${local.emails[each.value[0].account]}"
   role               = each.value[0].role
   members            = each.value[*].member
 }

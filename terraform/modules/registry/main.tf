@@ -38,7 +38,7 @@ resource "google_artifact_registry_repository_iam_binding" "this" {
 
   project    = var.project_id
   location   = google_artifact_registry_repository.this[each.value[0].repository].location
-  repository = google_artifact_registry_repository.this[each.value[0].repository].name
+  repository = google_artifact_registry_repository.this[each.value[0].repository].repository_id
   role       = each.value[0].role
   members    = each.value[*].member
 }
