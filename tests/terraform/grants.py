@@ -1,7 +1,7 @@
-"""Every grant of a plan, and whether it should be there: `python -m tests.terraform.grants PLAN.json`.
+"""Every grant of a plan, and whether it should be: `python -m tests.terraform.grants PLAN.json`.
 
-What may be granted is listed in grants.toml, each with its reason. What may never be is written here,
-so that no list can allow it.
+What may be granted is listed in grants.toml, each with its reason. What may never be is written
+here, so that no list can allow it. PLAN.json is what `terraform show -json` says of a plan.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ _NAMING: Final = (
     "project",
 )
 _WIDE: Final = frozenset({"project", "folder", "organization", "billing_account"})
-_UNIT: Final = re.compile(r"serviceAccount:(heimdex-[a-z-]+)@\{project\}\.iam\.gserviceaccount\.com")
+_UNIT: Final = re.compile(
+    r"serviceAccount:(heimdex-[a-z-]+)@\{project\}\.iam\.gserviceaccount\.com"
+)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -91,9 +93,9 @@ class Allowed:
 
     def covers(self, grant: Grant) -> bool:
         """Whether the grant is this one."""
-        return (
-            (grant.on, grant.role, grant.only) == (self.on, self.role, self.only)
-        ) and any(fnmatchcase(grant.member, pattern) for pattern in self.members)
+        return ((grant.on, grant.role, grant.only) == (self.on, self.role, self.only)) and any(
+            fnmatchcase(grant.member, pattern) for pattern in self.members
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +203,8 @@ def _roles(plan: Mapping[str, Any], allowed: AllowList) -> Iterator[str]:
     }
     for name in sorted(defined.keys() | allowed.roles.keys()):
         if defined.get(name) != allowed.roles.get(name):
-            yield f"role {name}: {_list(defined.get(name))}, listed: {_list(allowed.roles.get(name))}"
+            is_defined, is_listed = _list(defined.get(name)), _list(allowed.roles.get(name))
+            yield f"role {name}: {is_defined}, listed: {is_listed}"
 
 
 def _list(permissions: frozenset[str] | None) -> str:
