@@ -55,7 +55,11 @@ def make(environment: str, scratch: Path, variables: Mapping[str, str] | None = 
         What `terraform show -json` says.
     """
     shutil.copytree(TERRAFORM, scratch / "terraform", ignore=shutil.ignore_patterns(".terraform"))
-    root = scratch / "terraform" / "envs" / environment
+    return plan(scratch / "terraform" / "envs" / environment, variables)
+
+
+def plan(root: Path, variables: Mapping[str, str] | None = None) -> Any:
+    """Plan a root module where it is, with a local state; returns as `make`."""
     (root / "backend_override.tf").write_text(_LOCAL_BACKEND)
     with served(root) as providers:
         run = _Terraform(root, providers)
