@@ -28,6 +28,8 @@ class Settings(BaseSettings):
 
     project: str = Field(min_length=1)
     region: str = "asia-northeast3"
+    #: Where the gpu lane's job is, if not in `region`: few regions of Cloud Run have GPUs.
+    gpu_region: str = ""
     profile: Literal["offline", "cpu", "gpu"] = "offline"
 
     uploads_bucket: str = Field(min_length=3)
@@ -100,6 +102,10 @@ class Settings(BaseSettings):
     gpu_job_gpus: int = Field(default=1, ge=0)
     gpu_job_cpus: float = Field(default=4.0, gt=0)
     gpu_job_memory_gib: float = Field(default=16.0, gt=0)
+
+    def job_region(self, lane: Lane) -> str:
+        """Where the lane's job is."""
+        return (self.gpu_region if lane == "gpu" else "") or self.region
 
     def topic(self, lane: Lane) -> str:
         """Short name of the lane's topic."""
