@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     cloud_sql_instance: str = ""
     database_name: str = "heimdex"
     database_user: str = ""
+    #: Login → runtime role, for the migrate job to see to; JSON.
+    database_logins: dict[str, str] = {}
     #: A process that is frozen inside a transaction keeps its locks for no longer than this.
     idle_in_transaction_s: float = Field(default=30.0, gt=0)
 

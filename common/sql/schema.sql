@@ -982,3 +982,13 @@ BEGIN
 END $$;
 REVOKE CREATE ON SCHEMA public FROM heimdex_ledger, heimdex_auditor;
 REVOKE heimdex_ledger, heimdex_auditor FROM CURRENT_USER;
+
+-- --- version -------------------------------------------------------------------------------------
+--
+-- Alembic's own table: which migrations have been applied. Every process looks whether the schema is
+-- new enough for it (common/sql/version.py).
+CREATE TABLE alembic_version (
+    version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY
+);
+INSERT INTO alembic_version VALUES ('0005');
+GRANT SELECT ON alembic_version TO heimdex_api, heimdex_ingest, heimdex_worker, heimdex_operator;

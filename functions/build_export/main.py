@@ -14,7 +14,6 @@ import functions_framework
 from common import config, log
 from common.database import Database
 from common.messages import ExportRequested, decode, unwrap_push
-from common.storage import ObjectStore
 from common.web.envelope import harden
 from common.web.pushes import answer_push
 from functions.build_export.archive import Builder
@@ -25,7 +24,9 @@ harden()
 
 @cache
 def _builder() -> Builder:
-    """Wired once per instance, when the first push comes."""
+    """Wired once per instance, when the first push comes, and Google's libraries with it."""
+    from common.storage import ObjectStore
+
     settings = config.load()
     db = Database.connect(settings)
     return Builder(db, ObjectStore.connect(settings), settings.artifacts_bucket)

@@ -13,19 +13,15 @@ import functions_framework
 
 from common import config, log
 from common.arrivals import Arrivals
-from common.bus import Bus
 from common.config import Settings
 from common.database import Database
-from common.jobs import JobRunner
 from common.ledger.claims import Claims
 from common.ledger.outbox import Outbox
 from common.ledger.policy import LeasePolicy
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
 from common.messages import Push, RunReady, decode, decode_push
-from common.storage import ObjectStore
 from common.web.envelope import harden
-from common.web.firebase import FirebaseAccounts
 from common.web.pushes import answer_push
 from functions.start_jobs.doorbell import Doorbell
 from functions.start_jobs.sweeping import Buckets, Sweeper, Timing
@@ -49,7 +45,12 @@ def _services() -> Services:
 
 
 def connect(settings: Settings) -> Services:
-    """Wire the function to the services that the settings name."""
+    """Wire the function to the services that the settings name, loading Google's libraries."""
+    from common.bus import Bus
+    from common.jobs import JobRunner
+    from common.storage import ObjectStore
+    from common.web.firebase import FirebaseAccounts
+
     db = Database.connect(settings)
     outbox = Outbox(db, Bus.connect(settings))
     uploads = Uploads(db, grace_s=settings.upload_grace_s)

@@ -14,13 +14,11 @@ from cloudevents.http import CloudEvent
 
 from common import config, log
 from common.arrivals import Arrivals
-from common.bus import Bus
 from common.database import Database
 from common.errors import ContractError
 from common.ledger.outbox import Outbox
 from common.ledger.uploads import Uploads
 from common.ports import Objects
-from common.storage import ObjectStore
 from common.web.envelope import harden_events
 from common.web.trace import traceparent_of
 from functions.upload_finalized.validate import FINALIZED, UploadAccepted, read_event
@@ -40,7 +38,10 @@ class Services:
 
 @cache
 def _services() -> Services:
-    """Wired once per instance, when the first event comes."""
+    """Wired once per instance, when the first event comes, and Google's libraries with it."""
+    from common.bus import Bus
+    from common.storage import ObjectStore
+
     settings = config.load()
     db = Database.connect(settings)
     outbox = Outbox(db, Bus.connect(settings))
