@@ -8,7 +8,7 @@ what no stage waits for and waiting for the next video come on top, and a free t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.config import Settings
 from common.domain import Lane
@@ -45,6 +45,8 @@ class Rates:
     """US dollars for one second of each lane's instance."""
 
     usd_per_s: Mapping[Lane, float]
+    #: GPUs of each lane's instance.
+    gpus: Mapping[Lane, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> Rates:
@@ -60,7 +62,14 @@ class Rates:
             cpus=settings.gpu_job_cpus,
             memory_gib=settings.gpu_job_memory_gib,
         )
-        return cls(usd_per_s={"media": media.usd_per_s(prices), "gpu": gpu.usd_per_s(prices)})
+        return cls(
+            usd_per_s={"media": media.usd_per_s(prices), "gpu": gpu.usd_per_s(prices)},
+            gpus={"media": media.gpus, "gpu": gpu.gpus},
+        )
+
+    def gpu_s(self, lane: Lane, seconds: Mapping[str, float]) -> float:
+        """Seconds of GPUs that a lane's stages were billed, used or not."""
+        return round(sum(seconds.values()) * self.gpus.get(lane, 0.0), 3)
 
     def cost_usd(self, lane: Lane, seconds: Mapping[str, float]) -> float:
         """What a lane's stages cost.

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
-from common import log
+from common import log, tracing
 from common.bus import Bus
 from common.config import Settings, load
 from common.database import Database
@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Work on one lane; returns the exit code: 0 unless the worker itself is broken."""
     options = _parser().parse_args(arguments)
     log.configure(f"heimdex-{options.lane}")
-    worker = connect(load(), options.lane, once=options.once)
+    settings = load()
+    tracing.configure(settings, f"heimdex-{options.lane}")
+    worker = connect(settings, options.lane, once=options.once)
     return supervise(worker)
 
 
