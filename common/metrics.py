@@ -24,7 +24,7 @@ Source = Literal["event", "sweep"]
 class Metric:
     """A figure, and the log lines that it is made of."""
 
-    #: In Cloud Monitoring: logging.googleapis.com/user/heimdex/NAME.
+    #: In Cloud Monitoring: logging.googleapis.com/user/heimdex_NAME.
     name: str
     kind: Kind
     #: As UCUM writes it.
@@ -36,6 +36,8 @@ class Metric:
     #: Fields whose values divide it.
     labels: tuple[str, ...] = ()
     source: Source = "event"
+    #: Functions and jobs are different resources to Cloud Monitoring.
+    written_by: Literal["function", "job"]
     description: str
 
 
@@ -47,6 +49,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="s",
         action="video.searchable",
         field="time_to_searchable_s",
+        written_by="job",
         description="From the arrival of a video's last file until it can be searched",
     ),
     Metric(
@@ -55,6 +58,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="min",
         action="video.searchable",
         field="video_minutes",
+        written_by="job",
         description="Length of the videos that became searchable",
     ),
     Metric(
@@ -64,6 +68,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="stage.finished",
         field="duration_ms",
         labels=("stage",),
+        written_by="job",
         description="Time of a stage that was completed",
     ),
     Metric(
@@ -72,6 +77,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="1",
         action="job.started",
         labels=("lane",),
+        written_by="function",
         description="Executions of jobs that were asked for",
     ),
     Metric(
@@ -80,6 +86,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="1",
         action="run.failed",
         labels=("code",),
+        written_by="job",
         description="Attempts of runs that failed, retried ones included",
     ),
     Metric(
@@ -88,6 +95,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="1",
         action="run.lease_expired",
         labels=("lane",),
+        written_by="job",
         description="Runs that were taken over from a worker that went silent",
     ),
     Metric(
@@ -96,6 +104,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="1",
         action="dead_letter.recorded",
         labels=("reason", "code"),
+        written_by="function",
         description="Messages that nobody could handle",
     ),
     Metric(
@@ -106,6 +115,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         field="ready",
         labels=("lane",),
         source="sweep",
+        written_by="function",
         description="Runs that could be claimed: the backlog",
     ),
     Metric(
@@ -116,6 +126,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         field="running",
         labels=("lane",),
         source="sweep",
+        written_by="function",
         description="Runs that are claimed",
     ),
     Metric(
@@ -126,6 +137,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         field="oldest_ready_s",
         labels=("lane",),
         source="sweep",
+        written_by="function",
         description="How long the run has waited that could be claimed first",
     ),
     Metric(
@@ -135,6 +147,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="ledger.gauged",
         field="oldest_unfinished_s",
         source="sweep",
+        written_by="function",
         description="How long no queued or processed video went on that stands longest",
     ),
     Metric(
@@ -144,6 +157,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="ledger.gauged",
         field="unpublished_messages",
         source="sweep",
+        written_by="function",
         description="Messages that are owed to Pub/Sub",
     ),
     Metric(
@@ -153,6 +167,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="ledger.gauged",
         field="open_letters",
         source="sweep",
+        written_by="function",
         description="Dead letters that nobody replayed",
     ),
     Metric(
@@ -162,6 +177,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="ledger.gauged",
         field="oldest_erasure_s",
         source="sweep",
+        written_by="function",
         description="Age of the deletion that waits longest",
     ),
     Metric(
@@ -169,6 +185,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         kind="counter",
         unit="1",
         action="sweep.finished",
+        written_by="function",
         description="Sweeps that came to their end; their absence is an alert",
     ),
     Metric(
@@ -177,6 +194,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="1",
         action="sweep.failed",
         labels=("kind",),
+        written_by="function",
         description="Rows that a sweep could not look after",
     ),
     # --- search ---------------------------------------------------------------------------------
@@ -187,6 +205,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="search.answered",
         field="duration_ms",
         labels=("mode",),
+        written_by="function",
         description="Time of a search, without HTTP and sign-in",
     ),
     Metric(
@@ -195,6 +214,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="ms",
         action="search.answered",
         field="encode_ms",
+        written_by="function",
         description="Time to encode a query; near zero for one that was encoded before",
     ),
     Metric(
@@ -204,6 +224,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="search.leg",
         field="duration_ms",
         labels=("leg",),
+        written_by="function",
         description="Time in which a leg proposes scenes, in the sample whose legs ran alone",
     ),
     Metric(
@@ -211,6 +232,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         kind="counter",
         unit="1",
         action="http.crashed",
+        written_by="function",
         description="Requests that ended in an error nobody foresaw",
     ),
     Metric(
@@ -219,6 +241,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         unit="1",
         action="quota.refused",
         labels=("code",),
+        written_by="function",
         description="Requests that a quota refused",
     ),
     # --- cost -----------------------------------------------------------------------------------
@@ -229,6 +252,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="run.costed",
         field="cost_usd",
         labels=("lane",),
+        written_by="job",
         description="Estimated cost of an attempt, failed ones included",
     ),
     Metric(
@@ -238,6 +262,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         action="run.costed",
         field="gpu_s",
         labels=("lane",),
+        written_by="job",
         description="GPU time of an attempt, failed ones included",
     ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -169,6 +170,4 @@ class Figures:
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Sums of integers come as decimals."""
-    return {
-        key: int(x) if key.endswith("_ms") and key[0] != "p" else x for key, x in values.items()
-    }
+    return {key: int(x) if isinstance(x, Decimal) else x for key, x in values.items()}
