@@ -7,11 +7,12 @@ what no stage waits for and waiting for the next video come on top, and a free t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from common.config import Settings
 from common.domain import Lane
+from common.ledger.figures import StageFigures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +85,41 @@ class Rates:
             US dollars, to a millionth.
         """
         return round(sum(seconds.values()) * self.usd_per_s[lane], 6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneCost:
+    """What a lane's completed stages took and cost."""
+
+    lane: str
+    seconds: float
+    gpu_seconds: float
+    cost_usd: float
+
+
+def lane_costs(stages: Sequence[StageFigures], rates: Rates) -> tuple[LaneCost, ...]:
+    """What all completed stages cost, by lane.
+
+    Args:
+        stages: as the ledger sums them up; rows that one function makes have its time each.
+        rates: of a second.
+    """
+    # Imported here: the table loads every stage's libraries.
+    from gpu_jobs.pipeline import PIPELINE
+
+    totals = {each.stage: each.total_ms / 1_000 for each in stages}
+    costs = []
+    for lane in PIPELINE.lanes:
+        groups = (
+            [totals.get(stage.name, 0.0) for stage in group] for group in PIPELINE.groups(lane)
+        )
+        seconds = {str(number): max(group) for number, group in enumerate(groups)}
+        costs.append(
+            LaneCost(
+                lane=lane,
+                seconds=round(sum(seconds.values()), 3),
+                gpu_seconds=rates.gpu_s(lane, seconds),
+                cost_usd=rates.cost_usd(lane, seconds),
+            )
+        )
+    return tuple(costs)
