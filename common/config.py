@@ -62,6 +62,13 @@ class Settings(BaseSettings):
     storage_endpoint: str = ""
     pubsub_endpoint: str = ""
     run_endpoint: str = ""
+    #: Where spans are sent by OTLP over HTTP; empty: nowhere. In the cloud
+    #: https://telemetry.googleapis.com/v1/traces.
+    trace_endpoint: str = ""
+    #: Share of the traces that begin here which are recorded; whoever began one before decides.
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    #: One search in so many asks each leg alone, to time it; 0: none.
+    leg_timing_every: int = Field(default=10, ge=0)
 
     #: Service accounts that are never attached to anything and only sign URLs.
     upload_signer: str = ""
