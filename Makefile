@@ -26,9 +26,9 @@ MODEL_STAMP = $(VENV)/.installed-models
 RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: costs help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
+.PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
         models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
-        defences soak faults
+        defences soak faults costs
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
