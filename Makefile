@@ -28,7 +28,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
         models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
-        defences soak faults tf-check
+        defences soak faults tf-check costs
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,7 @@ check: $(TEST_STAMP) ## Lint, format, types, OpenAPI document up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local.cost_model --check
 
 fix: $(TEST_STAMP) ## Mend what the linter and formatter can mend
 	$(BIN)/ruff check --fix .
@@ -114,6 +115,9 @@ calibrate: $(RUN_STAMP) ## Fit what a text model's cosines mean: PROFILE=offline
 
 openapi: $(STAMP) ## Write functions/api/openapi.json from the code
 	$(BIN)/python -m local.openapi
+
+costs: $(STAMP) ## Write docs/cost.md from prices, stage times and assumptions
+	$(BIN)/python -m local.cost_model
 
 sbom: $(STAMP) ## Write what Heimdex is made of (CycloneDX) into build/sbom
 	@$(BIN)/python -m local.sbom
