@@ -28,7 +28,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
         models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
-        defences soak faults
+        defences soak faults tf-check costs
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,7 @@ check: $(TEST_STAMP) ## Lint, format, types, OpenAPI document up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local.cost_model --check
 
 fix: $(TEST_STAMP) ## Mend what the linter and formatter can mend
 	$(BIN)/ruff check --fix .
@@ -115,6 +116,9 @@ calibrate: $(RUN_STAMP) ## Fit what a text model's cosines mean: PROFILE=offline
 openapi: $(STAMP) ## Write functions/api/openapi.json from the code
 	$(BIN)/python -m local.openapi
 
+costs: $(STAMP) ## Write docs/cost.md from prices, stage times and assumptions
+	$(BIN)/python -m local.cost_model
+
 sbom: $(STAMP) ## Write what Heimdex is made of (CycloneDX) into build/sbom
 	@$(BIN)/python -m local.sbom
 
@@ -133,6 +137,9 @@ bench-search: $(TEST_STAMP) ## Search against plain columns and HNSW, and by HTT
 
 bench-models: $(TEST_STAMP) ## Models of full size, random weights: BENCH="--size full …"
 	$(BIN)/python -m tests.benchmarks.bench_models $(BENCH)
+
+tf-check: ## Check Terraform with what is installed: STATE_BUCKET=… also plans
+	@PYTHON=$(PYTHON) STATE_BUCKET=$(STATE_BUCKET) .ci/tf-check
 
 lock: $(TEST_STAMP) ## Pin every requirement anew, with hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \

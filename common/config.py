@@ -28,6 +28,8 @@ class Settings(BaseSettings):
 
     project: str = Field(min_length=1)
     region: str = "asia-northeast3"
+    #: Where the gpu lane's job is, if not in `region`: few regions of Cloud Run have GPUs.
+    gpu_region: str = ""
     profile: Literal["offline", "cpu", "gpu"] = "offline"
 
     uploads_bucket: str = Field(min_length=3)
@@ -62,6 +64,11 @@ class Settings(BaseSettings):
     cloud_sql_instance: str = ""
     database_name: str = "heimdex"
     database_user: str = ""
+    #: Role to act as once logged in. Only the migrate job has one: who makes roles has to be the
+    #: role that may, since PostgreSQL's CREATEROLE does not come with membership.
+    database_role: str = ""
+    #: Login → runtime role, for the migrate job to see to; JSON.
+    database_logins: dict[str, str] = {}
     #: A process that is frozen inside a transaction keeps its locks for no longer than this.
     idle_in_transaction_s: float = Field(default=30.0, gt=0)
 
@@ -69,6 +76,13 @@ class Settings(BaseSettings):
     storage_endpoint: str = ""
     pubsub_endpoint: str = ""
     run_endpoint: str = ""
+    #: Where spans are sent by OTLP over HTTP; empty: nowhere. In the cloud
+    #: https://telemetry.googleapis.com/v1/traces.
+    trace_endpoint: str = ""
+    #: Share of the traces that begin here which are recorded; whoever began one before decides.
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    #: One search in so many asks each leg alone, to time it; 0: none.
+    leg_timing_every: int = Field(default=10, ge=0)
 
     #: Service accounts that are never attached to anything and only sign URLs.
     upload_signer: str = ""
@@ -118,6 +132,10 @@ class Settings(BaseSettings):
     def looks_at_faces(self) -> bool:
         """Whether the workers need a face model: for videos or for photos."""
         return self.feature_face and (self.feature_face_detection or self.feature_face_enrollment)
+
+    def job_region(self, lane: Lane) -> str:
+        """Where the lane's job is."""
+        return (self.gpu_region if lane == "gpu" else "") or self.region
 
     def topic(self, lane: Lane) -> str:
         """Short name of the lane's topic."""

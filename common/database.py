@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from common.config import Settings
 from common.effects import effect as named_effect
 from common.errors import ConfigError, TransientError
+from common.sql import version
 
 #: A function instance serves few requests at once; more connections than that only cost memory.
 _POOL_SIZE = 2
@@ -38,10 +39,15 @@ class Database:
 
     Args:
         engine: a SQLAlchemy engine on pg8000.
+
+    The first transaction looks whether the schema is new enough for this code, so that a process
+    starts without waiting for the database; until it is, every transaction is refused with
+    `SchemaOutdatedError`, a `TransientError`.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._is_checked = False
 
     @classmethod
     def connect(cls, settings: Settings) -> Database:
@@ -86,6 +92,16 @@ class Database:
         with self._transaction(effect) as connection:
             yield connection
 
+    def check_schema(self) -> None:
+        """Do now what the first transaction would do: refuse an older schema.
+
+        Raises:
+            SchemaOutdatedError: run the migrate job.
+            TransientError: as `tenant`.
+        """
+        with self._transaction(None):
+            pass
+
     def close(self) -> None:
         """Close all pooled connections."""
         self._engine.dispose()
@@ -94,6 +110,9 @@ class Database:
     def _transaction(self, effect: str | None) -> Iterator[Connection]:
         try:
             with self._engine.connect() as connection:
+                if not self._is_checked:
+                    version.check(connection)
+                    self._is_checked = True
                 yield connection
                 if effect is None:
                     connection.rollback()
@@ -131,13 +150,14 @@ def engine(settings: Settings) -> Engine:
 
 
 def _session(settings: Settings) -> dict[str, str]:
-    """Parameters of every session.
+    """Parameters of every session: the role to act as, and how long it may be idle inside.
 
     Whoever takes over a run waits for the locks of who had it. A process that does not go on, and
     whose connection stays open, would hold them for ever.
     """
     idle_ms = round(settings.idle_in_transaction_s * 1000)
-    return {"idle_in_transaction_session_timeout": str(idle_ms)}
+    parameters = {"idle_in_transaction_session_timeout": str(idle_ms)}
+    return parameters | ({"role": settings.database_role} if settings.database_role else {})
 
 
 def _is_lost(error: DBAPIError) -> bool:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from common import log
+from common import log, tracing
 from common.domain import Lease, Media, MediaLimits, RunRef
 from common.errors import LeaseLostError, TransientError
 from common.ledger.endings import Endings
@@ -121,16 +121,22 @@ class Runner:
                 if missing := _missing_input(group[0], work):
                     log.event("run.sent_back", severity="WARNING", stage=missing.name)
                     return self._tools.endings.send_back(lease, missing.lane)
-                with work.timed(group):
+                name = "+".join(stage.name for stage in group)
+                with (
+                    work.timed(name),
+                    log.bound(stage=group[0].name),
+                    tracing.span(f"stage {name}", video_id=lease.run.video_id),
+                ):
                     self._make(group, work)
-        return self._complete(work)
+            with tracing.span("run.complete", video_id=lease.run.video_id):
+                return self._complete(work)
 
     def _make(self, group: Sequence[Stage], work: _Work) -> None:
         """Call the function that the rows share, and check them off together."""
         names = [stage.name for stage in group]
         work.hold.check()
         self._tools.stages.start(work.lease, names)
-        log.event("stage.started", stage=names[0], attempt=work.lease.attempt)
+        log.event("stage.started", attempt=work.lease.attempt)
         started_at = time.monotonic()
         finished = self._produce(group, work, names)
         try:
@@ -236,8 +242,14 @@ class Runner:
         return self._tools.endings.complete(work.lease, next_lane=next_lane, apply=apply)
 
     def _log_cost(self, work: _Work) -> None:
-        cost_usd = self._tools.rates.cost_usd(work.lease.run.lane, work.seconds)
-        log.event("run.costed", seconds=work.seconds, cost_usd=cost_usd)
+        lane, rates = work.lease.run.lane, self._tools.rates
+        log.event(
+            "run.costed",
+            lane=lane,
+            seconds=work.seconds,
+            gpu_s=rates.gpu_s(lane, work.seconds),
+            cost_usd=rates.cost_usd(lane, work.seconds),
+        )
 
     def _media(self, work: _Work) -> Media:
         """The upload, downloaded once per run."""
@@ -301,13 +313,12 @@ class _Work:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def timed(self, group: Sequence[Stage]) -> Iterator[None]:
-        """Count the body's time for a group of rows, also when it fails."""
+    def timed(self, name: str) -> Iterator[None]:
+        """Count the body's time, also when it fails."""
         started_at = time.monotonic()
         try:
             yield
         finally:
-            name = "+".join(stage.name for stage in group)
             self.seconds[name] = round(time.monotonic() - started_at, 3)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import flask
 import functions_framework
 
-from common import config, encoders, log, model_mirror
+from common import config, encoders, log, model_mirror, tracing
 from common.database import Database
 from common.index_version import index_version
 from common.web.app import create_app, to_response
@@ -22,6 +22,7 @@ _WARM_UP = "a red car at night"
 
 log.configure("search")
 _settings = config.load()
+tracing.configure(_settings, "search")
 harden(origins=_settings.cors_origins)
 _database = Database.connect(_settings)
 _index_version = index_version(_settings.profile, choose=_settings.chosen_models)
@@ -46,6 +47,7 @@ _app = create_app(
             off=switched_off(
                 semantic=_settings.feature_semantic_search, vision=_settings.feature_vision
             ),
+            leg_timing_every=_settings.leg_timing_every,
         )
     ),
     settings=_settings,

@@ -53,8 +53,8 @@ TABLES = (
 #: Policies of roles that work across tenants, or for operators, by name; `audit` is on all tables.
 BEYOND = {
     "ledger": (
-        "users videos quota_buckets runs outbox erasures idempotency_keys audit_events "
-        "dead_letters exports person_photos face_erasures"
+        "users videos upload_objects quota_buckets runs jobs outbox erasures idempotency_keys "
+        "audit_events dead_letters exports person_photos face_erasures"
     ),
     "operator": (
         "videos upload_objects runs jobs outbox erasures interventions dead_letters "
