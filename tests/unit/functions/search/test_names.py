@@ -44,7 +44,8 @@ def test_people_are_found_by_any_spelling(text: str, found: set[Person]) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["Tina waving", "minjiro", "mini jeep", "민정이가", "현우산", "a mean jib", "in jeans", ""]
+    "text",
+    ["Tina waving", "minjiro", "mini jeep", "민정이가", "현우산", "a mean jib", "in jeans", ""],
 )
 def test_others_are_not_found(text: str) -> None:
     """Names that only look alike, and parts of words; Latin names are not folded into others."""
