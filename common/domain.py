@@ -352,9 +352,11 @@ class TextVectors:
 class FrameVectors:
     """`vision_embed_frames`: a vector per sampled frame, in the order of `SampledFrames`."""
 
-    #: (n_frames, 1152) float32, L2-normalised.
+    #: (n_frames, 1152) float32, L2-normalised; (0, 1152) with a note.
     vectors: npt.NDArray[np.float32]
     model: str
+    #: Why there are none ("vision_switched_off"), or "".
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -374,6 +376,8 @@ class Tags:
 
     tags: tuple[Tag, ...]
     model: str
+    #: Why there are none ("vision_switched_off"), or "".
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

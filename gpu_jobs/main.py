@@ -33,6 +33,7 @@ from gpu_jobs import sandbox
 from gpu_jobs.costs import Rates
 from gpu_jobs.pipeline import PHOTO_PIPELINE, PIPELINE
 from gpu_jobs.runner import Runner, Tools
+from gpu_jobs.stage import Features
 from gpu_jobs.worker import Ports, Schedule, Worker
 
 #: Cloud Run kills ten seconds after SIGTERM. A stage that can be interrupted releases its run by
@@ -114,6 +115,7 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
         consent=partial(_consents, settings, db),
         limits=MediaLimits(max_duration_ms=settings.max_duration_ms),
         photo_limits=photo_limits(settings),
+        features=Features(vision=settings.feature_vision),
         index_version=index_version(settings.profile, choose=settings.chosen_models),
     )
     ports = Ports(

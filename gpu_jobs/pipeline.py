@@ -14,7 +14,8 @@ from common import search_index
 from common.artifacts import sidecar_key
 from common.domain import IndexRows, PhotoFace, Sidecars
 from common.ledger.endings import Indexed
-from common.people import enrolment, sightings
+from common.people import consent, enrolment, sightings
+from common.people.locks import lock_people
 from gpu_jobs.stage import Export, PhotoFacts, Pipeline, Stage, VideoFacts
 from gpu_jobs.stages import (
     align_merge,
@@ -40,6 +41,9 @@ def _sidecars(video: VideoFacts, sidecars: Sidecars) -> Iterator[Export]:
 
 
 def _make_searchable(video: VideoFacts, rows: IndexRows, tx: Connection) -> Indexed:
+    # Whoever withdraws consent locks in this order: consent, people, rows.
+    consent.hold(tx, video.user_id)
+    lock_people(tx, video.user_id)
     search_index.replace_video(tx, user_id=video.user_id, video_id=video.video_id, rows=rows)
     sightings.replace_video(
         tx,
@@ -87,14 +91,14 @@ PIPELINE = Pipeline(
         Stage(name="asr_transcribe", lane="gpu", version=2, run=asr_transcribe.run),
         Stage(name="align_merge", lane="gpu", version=1, run=align_merge.run),
         Stage(name="embed_text", lane="gpu", version=2, run=embed_text.run),
-        Stage(name="vision_embed_frames", lane="gpu", version=1, run=vision_embed_frames.run),
-        Stage(name="vision_tags", lane="gpu", version=1, run=vision_tags.run),
+        Stage(name="vision_embed_frames", lane="gpu", version=2, run=vision_embed_frames.run),
+        Stage(name="vision_tags", lane="gpu", version=2, run=vision_tags.run),
         Stage(name="text_read", lane="gpu", version=1, run=text_read.run),
         Stage(name="faces_detect", lane="gpu", version=3, run=faces_detect.run),
         Stage(
-            name="sidecar_build", lane="gpu", version=1, run=sidecar_build.run, exports=_sidecars
+            name="sidecar_build", lane="gpu", version=2, run=sidecar_build.run, exports=_sidecars
         ),
-        Stage(name="commit", lane="gpu", version=3, run=commit.run, apply=_make_searchable),
+        Stage(name="commit", lane="gpu", version=4, run=commit.run, apply=_make_searchable),
     )
 )
 

@@ -21,7 +21,7 @@ from common.ports import Objects
 from gpu_jobs.checkpoints import Checkpoints
 from gpu_jobs.costs import Rates
 from gpu_jobs.hold import Hold
-from gpu_jobs.stage import Facts, PhotoFacts, Pipeline, Stage, VideoFacts
+from gpu_jobs.stage import Facts, Features, PhotoFacts, Pipeline, Stage, VideoFacts
 from gpu_jobs.upload import downloaded, downloaded_photo
 
 #: Progress is written at most this often.
@@ -66,6 +66,7 @@ class Tools:
     limits: MediaLimits
     photo_limits: MediaLimits
     index_version: str
+    features: Features = field(default_factory=Features)
 
 
 class Runner:
@@ -201,6 +202,8 @@ class Runner:
             inputs["names"] = self._tools.names(work.lease.run.user_id)
         if "video" in stage.arguments:
             inputs["video"] = self._facts(work.lease)
+        if "features" in stage.arguments:
+            inputs["features"] = self._tools.features
         if "consent" in stage.arguments:
             inputs["consent"] = consent
         if "progress" in stage.arguments:

@@ -47,13 +47,18 @@ class SceneParts:
     #: (1024,) float32, or None if nothing said could be embedded.
     text_vector: npt.NDArray[np.float32] | None
     frames: tuple[Frame, ...]
-    #: (n_frames, 1152) float32.
+    #: (n_frames, 1152) float32; (0, 1152) if pictures are not looked at.
     frame_vectors: npt.NDArray[np.float32]
     tags: tuple[Tag, ...]
     screen_text: tuple[TextLine, ...]
     faces: tuple[FaceObservation, ...] = ()
     #: Of what is said, rising by token; empty if the text model gives none.
     learned: tuple[LearnedTerm, ...] = ()
+
+    @property
+    def embedded(self) -> tuple[Frame, ...]:
+        """The frames that have vectors: all, or none."""
+        return self.frames if len(self.frame_vectors) else ()
 
     @property
     def best_frame_ms(self) -> int:
@@ -79,7 +84,8 @@ def split(
     Raises:
         ContractError: the stages disagree on the number of scenes, frames, vectors or sparse rows.
     """
-    if len(vectors.vectors) != len(frames.frames):
+    embedded = not vectors.note
+    if embedded and len(vectors.vectors) != len(frames.frames):
         raise ContractError("artifact_corrupt", "as many frame vectors as frames expected")
     if [t.ordinal for t in transcripts.scenes] != [s.ordinal for s in scenes.scenes]:
         raise ContractError("artifact_corrupt", "as many transcripts as scenes expected")
@@ -95,7 +101,7 @@ def split(
             transcript=transcript,
             text_vector=dense.get(scene.ordinal),
             frames=tuple(f for f in frames.frames if f.scene_ordinal == scene.ordinal),
-            frame_vectors=vectors.vectors[homes == scene.ordinal],
+            frame_vectors=vectors.vectors[homes == scene.ordinal] if embedded else vectors.vectors,
             tags=tuple(t for t in tags.tags if t.ordinal == scene.ordinal),
             screen_text=tuple(t for t in screen.lines if t.scene_ordinal == scene.ordinal),
             faces=tuple(f for f in observations if f.scene_ordinal == scene.ordinal),

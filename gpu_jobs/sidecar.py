@@ -2,7 +2,8 @@
 
 Its form is fixed by `docs/sidecar.schema.json`. Times are integer milliseconds of the video, spans
 half-open; boxes are fractions of the picture; vectors are base64 of little-endian 16-bit floats,
-as they are searched. Equal scenes give equal bytes. It never holds a name of a person.
+as they are searched. Equal scenes give equal bytes. It never holds a name of a person, nor what
+would tell one from another: whoever withdraws consent leaves nothing in it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from common.domain import FaceObservation, Frame, Segment, TextLine
 from gpu_jobs.scene_parts import SceneParts
 
 #: Of the form; a reader refuses one it does not know.
-VERSION: Final = 1
+VERSION: Final = 2
 #: A scene lasts seconds: more than this is a flood of subtitles.
 MAX_BYTES: Final = 50 * 1024
 _ENCODING: Final = "base64-float16-le"
@@ -157,7 +158,7 @@ def _embeddings(parts: SceneParts, made_by: Provenance) -> Json:
             "encoding": _ENCODING,
             "vectors": [
                 {"time_ms": frame.time_ms, "vector": _vector(vector)}
-                for frame, vector in zip(parts.frames, parts.frame_vectors, strict=True)
+                for frame, vector in zip(parts.embedded, parts.frame_vectors, strict=True)
             ],
         },
     }
@@ -177,7 +178,6 @@ def _face(face: FaceObservation) -> Json:
         "time_ms": face.time_ms,
         "box": [_rounded(side) for side in face.box],
         "quality": _rounded(face.quality),
-        "vector": _vector(face.vector),
     }
 
 

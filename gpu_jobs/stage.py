@@ -18,7 +18,9 @@ from common.domain import Lane
 from common.ledger.endings import Indexed
 
 #: What a stage may ask for besides other stages' artifacts.
-FACILITIES: Final = frozenset(("media", "models", "names", "video", "progress", "consent"))
+FACILITIES: Final = frozenset(
+    ("media", "models", "names", "video", "progress", "consent", "features")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,13 @@ class VideoFacts:
     generation: int
     #: Of the index that is being built.
     index_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What is switched on (docs/flags.md)."""
+
+    vision: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,11 +65,18 @@ def kept_secret(path: Path) -> str:
     return path.read_text()
 
 
-#: Settings of the models that whoever starts the cloud may give.
+#: Settings of models and features that whoever starts the cloud may give.
 _MODEL_SETTINGS = (
     "HEIMDEX_CHOSEN_MODELS",
-    "HEIMDEX_FEATURE_FACE_LICENSED",
+    "HEIMDEX_FACE_DETECTOR_FILE",
+    "HEIMDEX_FACE_RECOGNISER_FILE",
+    "HEIMDEX_FEATURE_EMAIL_VERIFICATION",
+    "HEIMDEX_FEATURE_FACE",
     "HEIMDEX_FEATURE_FACE_DETECTION",
+    "HEIMDEX_FEATURE_FACE_ENROLLMENT",
+    "HEIMDEX_FEATURE_FACE_LICENSED",
+    "HEIMDEX_FEATURE_SEMANTIC_SEARCH",
+    "HEIMDEX_FEATURE_VISION",
     "HEIMDEX_QUANTISED_ENCODERS",
 )
 

@@ -48,6 +48,7 @@ class FaceModels(OfflineModels):
     """
 
     faces_note = ""
+    note = "face models"
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)

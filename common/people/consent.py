@@ -1,4 +1,4 @@
-"""Consent to faces being told apart: the user's for their videos, and each person's for their photos.
+"""Consent to faces being told apart: the user's for their videos, each person's for their photos.
 
 Whoever writes what was made of faces holds the user's consent until the transaction ends, and
 whoever withdraws it waits for them: so nothing is written after a withdrawal, and what was written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -10,11 +9,8 @@ from sqlalchemy import Connection, text
 from common.domain import PhotoFace
 from common.people import consent, problems
 from common.people.matching import rematch
+from common.people.thresholds import of_model
 from common.search_index import halfvec
-
-#: Cosine with the mean of the person's other photos below which two faces are two people's.
-#: Source: opencv_zoo, models/face_recognition_sface (LFW: 99.6 % right at 0.363).
-SAME_PERSON: Final = 0.363
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _CONSENTS = text("""
@@ -64,7 +60,10 @@ def _compare(tx: Connection, key: dict[str, UUID], face: PhotoFace) -> str:
     tx.execute(_LOCK, {"name": f"person:{key['person_id']}"})
     values = {"vector": _vector(face), "model": face.model}
     cosine = tx.execute(_LIKENESS, key | values).scalar_one()
-    return problems.DIFFERENT if cosine is not None and cosine < SAME_PERSON else ""
+    thresholds = of_model(face.model)
+    if cosine is None or thresholds is None:
+        return ""
+    return problems.DIFFERENT if cosine < thresholds.same else ""
 
 
 def _vector(face: PhotoFace) -> str:

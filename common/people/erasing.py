@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 
 from common.errors import NotFoundError
 from common.people import consent
+from common.people.locks import lock_people
 from common.people.matching import rematch
 from common.videos.erasing import Subject, expire_exports, forget_answers, write_receipt
 
@@ -40,6 +41,12 @@ _MESSAGES = text("""
       AND f.person_id = ANY(CAST(:people AS uuid[]))
       AND (CAST(:photo_id AS uuid) IS NULL OR f.id = CAST(:photo_id AS uuid))
       AND position(CAST(r.id AS text) IN o.payload) > 0
+""")
+_LOCK_PHOTOS = text(f"""
+    SELECT 1 FROM person_photos WHERE {_PHOTO.format("id")} ORDER BY id FOR UPDATE
+""")
+_LOCK_ALL_PHOTOS = text("""
+    SELECT 1 FROM person_photos WHERE user_id = :user_id ORDER BY id FOR UPDATE
 """)
 _VECTORS = text(f"DELETE FROM photo_faces WHERE {_PHOTO.format('photo_id')}")
 # Their runs go with them: whoever works on one loses it.
@@ -89,6 +96,7 @@ def erase_photo(tx: Connection, user_id: UUID, person_id: UUID, photo_id: UUID) 
     Raises:
         NotFoundError: missing, deleted, another person's or another tenant's.
     """
+    _lock(tx, user_id, [person_id], photo_id)
     gone = _delete_photos(tx, user_id, [person_id], photo_id)
     if not gone.removed["photos"]:
         raise NotFoundError(f"photo {photo_id}")
@@ -117,6 +125,7 @@ def withdraw_person(tx: Connection, user_id: UUID, person_id: UUID) -> bool:
         NotFoundError: missing, deleted or another tenant's.
     """
     selves = _selves(tx, user_id, person_id)
+    _lock(tx, user_id, selves, None)
     if tx.execute(_CONSENT, {"user_id": user_id, "people": selves}).rowcount == 0:
         return False
     gone = _forget(tx, user_id, selves)
@@ -127,9 +136,11 @@ def withdraw_person(tx: Connection, user_id: UUID, person_id: UUID) -> bool:
 
 def withdraw_all(tx: Connection, user_id: UUID) -> bool:
     """Take the user's consent back: everything made of faces goes. False if there was none."""
+    key = {"user_id": user_id}
+    # Whoever learns from a photo holds it, then the consent.
+    tx.execute(_LOCK_ALL_PHOTOS, key)
     if not consent.withdraw(tx, user_id):
         return False
-    key = {"user_id": user_id}
     everybody = [row.id for row in tx.execute(_EVERYBODY, key)]
     gone = _forget(tx, user_id, everybody)
     tx.execute(_CONSENT, key | {"people": everybody})
@@ -150,6 +161,7 @@ def _selves(tx: Connection, user_id: UUID, person_id: UUID) -> list[UUID]:
 
 def _forget(tx: Connection, user_id: UUID, people: Sequence[UUID]) -> _Gone:
     """Delete what was learned of people, what the user said of them, and what could tell of it."""
+    _lock(tx, user_id, people, None)
     gone = _delete_photos(tx, user_id, people, None)
     key = {"user_id": user_id, "people": people}
     tx.execute(_UNNAME, key)
@@ -159,6 +171,12 @@ def _forget(tx: Connection, user_id: UUID, people: Sequence[UUID]) -> _Gone:
         forget_answers(tx, user_id, each)
     expire_exports(tx, user_id)
     return gone
+
+
+def _lock(tx: Connection, user_id: UUID, people: Sequence[UUID], photo_id: UUID | None) -> None:
+    """As whoever learns from a photo does: photos first, then all people."""
+    tx.execute(_LOCK_PHOTOS, {"user_id": user_id, "people": people, "photo_id": photo_id})
+    lock_people(tx, user_id)
 
 
 def _delete_photos(

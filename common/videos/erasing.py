@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, text
 
 from common.errors import NotFoundError
+from common.people.locks import lock_people
 
 Subject = Literal["video", "account", "person", "photo", "faces"]
 RequestedBy = Literal["user", "operator", "retention"]
@@ -172,6 +173,8 @@ def write_receipt(
 
 
 def _delete_rows(tx: Connection, key: Mapping[str, Any]) -> dict[str, int]:
+    # Whoever finds people in scenes locks these before rows.
+    lock_people(tx, key["user_id"])
     tx.execute(_CANCEL_RUNS, key)
     counts = {name: int(count) for name, count in tx.execute(_COUNTS, key).one()._mapping.items()}
     tx.execute(_DELETE_SCENES, key)

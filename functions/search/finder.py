@@ -18,7 +18,7 @@ from functions.search.calibration import of_text_model
 from functions.search.encoding import EncodedQuery, Encoders
 from functions.search.grouping import Group, grouped
 from functions.search.importance import importance, term_shares
-from functions.search.legs import Abstention, abstentions, named_in
+from functions.search.legs import SEMANTIC_LEGS, Abstention, abstentions, named_in
 from functions.search.merge import MergedHit, merge
 from functions.search.model import (
     LEGS,
@@ -89,9 +89,18 @@ class Finder:
         database: as `heimdex_api`.
         encoders: of the models that made `index_version`.
         index_version: the rows to search.
+        off: the legs that are switched off.
     """
 
-    def __init__(self, database: Database, encoders: Encoders, *, index_version: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        encoders: Encoders,
+        *,
+        index_version: str,
+        off: frozenset[Leg] = frozenset(),
+    ) -> None:
+        self._off = off
         self._database = database
         self._encoders = encoders
         self.index_version = index_version
@@ -116,7 +125,7 @@ class Finder:
             people = self._rows(tx, request).people()
         query = parse(request.text, people)
         # Encoding takes longest and needs no connection, so none is held meanwhile.
-        encoded = self._encoders.encode(query.semantic)
+        encoded = self._encoders.encode("" if self._off >= SEMANTIC_LEGS else query.semantic)
         with self._database.tenant(request.user_id) as tx:
             return self._find(self._rows(tx, request), request, query, encoded)
 
@@ -134,7 +143,9 @@ class Finder:
         library = rows.library()
         frequencies = rows.frequencies(sorted({term for w in query.words for term in w.terms}))
         shares = importance(query.words, frequencies, scenes=library.scenes)
-        abstained = abstentions(request, query, encoded, terms_occur=bool(frequencies))
+        abstained = abstentions(
+            request, query, encoded, terms_occur=bool(frequencies), off=self._off
+        )
         asked = Asked(
             legs=tuple(leg for leg in LEGS if leg not in abstained),
             text_vector=encoded.text_vector,
@@ -177,7 +188,7 @@ class Finder:
     def _find_like(self, rows: Retrieval, request: Request, scene_id: UUID) -> Found:
         scene = similar.encoded(rows.example(scene_id), self.models)
         library = rows.library()
-        abstained = similar.abstentions(request, scene)
+        abstained = similar.abstentions(request, scene, self._off)
         legs = tuple(leg for leg in LEGS if leg not in abstained)
         asked = Asked(
             legs=legs,

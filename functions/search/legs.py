@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from common.lexical import tokens
 from functions.search.encoding import EncodedQuery
 from functions.search.model import LEGS, MODE_LEGS, TEXT_LEGS, Leg, ParsedQuery, QueryWord, Request
 
-#: `not_in_mode`: the request's mode leaves it out. `weight_zero`: its weight is 0.
+#: `switched_off`: by the operator. `not_in_mode`: the mode leaves it out. `weight_zero`: so it is.
 #: `nothing_to_ask`: only names, phrases or stop words are left for it. `language_unknown`: the
 #: text model does not know the query's language. `no_word_understood`: the model knows no word of
 #: the query. `no_word_occurs`: no word of the query is said or shown in any video. `not_in_index`:
 #: the index holds no learned weights, as its text model gives none. `nobody_named`.
 Abstention = Literal[
+    "switched_off",
     "not_in_mode",
     "weight_zero",
     "nothing_to_ask",
@@ -26,8 +27,28 @@ Abstention = Literal[
 ]
 
 
+#: Legs that go by meaning: switched off, only words are left, and people.
+SEMANTIC_LEGS: Final[frozenset[Leg]] = frozenset({"dense", "sparse", "vision", "tags"})
+
+
+def switched_off(*, semantic: bool, vision: bool) -> frozenset[Leg]:
+    """The legs that take no part in any search.
+
+    Args:
+        semantic: search goes by meaning.
+        vision: pictures are searched by what is in them.
+    """
+    legs: frozenset[Leg] = frozenset() if semantic else SEMANTIC_LEGS
+    return legs if vision else legs | {"vision"}
+
+
 def abstentions(
-    request: Request, query: ParsedQuery, encoded: EncodedQuery, *, terms_occur: bool
+    request: Request,
+    query: ParsedQuery,
+    encoded: EncodedQuery,
+    *,
+    terms_occur: bool,
+    off: frozenset[Leg] = frozenset(),
 ) -> dict[Leg, Abstention]:
     """The legs that know nothing of this query, each with its reason.
 
@@ -36,9 +57,13 @@ def abstentions(
         query: parsed.
         encoded: what the models made of it.
         terms_occur: whether any term of the query is in the tenant's index.
+        off: the legs that are switched off.
     """
     found: dict[Leg, Abstention] = {}
     for leg in LEGS:
+        if leg in off:
+            found[leg] = "switched_off"
+            continue
         reason = _by_request(request, leg) or _by_knowledge(leg, query, encoded, terms_occur)
         if reason:
             found[leg] = reason

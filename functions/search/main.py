@@ -13,6 +13,7 @@ from common.web.envelope import harden
 from common.web.firebase import authenticator
 from functions.search.encoding import Encoders
 from functions.search.finder import Finder
+from functions.search.legs import switched_off
 from functions.search.routes import routes
 from functions.search.services import SearchServices
 
@@ -37,7 +38,16 @@ _encoders.encode(_WARM_UP)
 _app = create_app(
     "search",
     routes,
-    SearchServices(finder=Finder(_database, _encoders, index_version=_index_version)),
+    SearchServices(
+        finder=Finder(
+            _database,
+            _encoders,
+            index_version=_index_version,
+            off=switched_off(
+                semantic=_settings.feature_semantic_search, vision=_settings.feature_vision
+            ),
+        )
+    ),
     settings=_settings,
     authenticate=authenticator(_database),
     database=_database,

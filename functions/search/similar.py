@@ -66,8 +66,10 @@ def encoded(example: Example, models: QueryEncoders) -> EncodedQuery:
     )
 
 
-def abstentions(request: Request, scene: EncodedQuery) -> dict[Leg, Abstention]:
-    """The legs that cannot compare scenes, or this one, each with its reason."""
+def abstentions(
+    request: Request, scene: EncodedQuery, off: frozenset[Leg] = frozenset()
+) -> dict[Leg, Abstention]:
+    """The legs that cannot compare scenes, or this one, or are off, each with its reason."""
     has: Mapping[Leg, object] = {
         "dense": scene.text_vector,
         "vision": scene.frame_vector,
@@ -80,7 +82,9 @@ def abstentions(request: Request, scene: EncodedQuery) -> dict[Leg, Abstention]:
     }
     found: dict[Leg, Abstention] = {}
     for leg in LEGS:
-        if leg not in _COMPARING or not has[leg]:
+        if leg in off:
+            found[leg] = "switched_off"
+        elif leg not in _COMPARING or not has[leg]:
             found[leg] = "nothing_to_ask"
         elif not weights[leg]:
             found[leg] = "weight_zero"

@@ -13,7 +13,7 @@ from common.storage import ObjectInfo
 
 #: Stages of videos whose artifacts tell faces apart. (What they are made of, frames of the user's
 #: own videos, stays with the video.)
-BIOMETRIC_STAGES: Final = ("faces_detect",)
+BIOMETRIC_STAGES: Final = ("faces_detect", "commit")
 
 
 class FaceEraser:

@@ -44,6 +44,7 @@ def run(
     vision_tags: Tags,
     text_read: ScreenText,
     faces_detect: Faces,
+    consent: bool,
     sidecar_build: Sidecars,
 ) -> IndexRows:
     """Turn what the stages found into rows, under the scene ids of the sidecars.
@@ -69,8 +70,8 @@ def run(
             _row(sidecar.scene_id, each)
             for sidecar, each in zip(sidecar_build.sidecars, parts, strict=True)
         ),
-        faces=faces_detect.observations,
-        face_model=faces_detect.model,
+        faces=faces_detect.observations if consent else (),
+        face_model=faces_detect.model if consent else "",
     )
 
 
@@ -86,7 +87,7 @@ def _row(scene_id: UUID, parts: SceneParts) -> SceneRow:
         tags=parts.tags,
         terms=tuple(_terms(parts)),
         text_vector=parts.text_vector,
-        frame_times_ms=tuple(frame.time_ms for frame in parts.frames),
+        frame_times_ms=tuple(frame.time_ms for frame in parts.embedded),
         frame_vectors=parts.frame_vectors,
         best_frame_ms=parts.best_frame_ms,
     )

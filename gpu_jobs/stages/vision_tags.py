@@ -25,8 +25,11 @@ def run(
         models: with the tagger.
 
     Returns:
-        Per scene, in scene order, at most 12 tags that score at least 0.5, best first.
+        Per scene, in scene order, at most 12 tags that score at least 0.5, best first; none and a
+        note if there are no vectors to go by.
     """
+    if vision_embed_frames.note:
+        return Tags(tags=(), model="", note=vision_embed_frames.note)
     tagger = models.tagger
     scores = tagger.score(vision_embed_frames.vectors)
     ordinals = np.array([f.scene_ordinal for f in vision_sample_frames.frames], dtype=np.int64)

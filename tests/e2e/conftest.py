@@ -12,6 +12,7 @@ import pytest
 
 from local.client import Client, sign_in
 from local.cloud import Cloud, started
+from tests.checkpoints import faces
 
 #: Of each process, when a test fails.
 _LOG_TAIL_CHARACTERS = 4_000
@@ -35,9 +36,20 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Every stand-in and every function, in real processes."""
-    with started(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
+    """Every stand-in and every function, in real processes, with a tiny face model."""
+    models = tmp_path_factory.mktemp("faces")
+    given = {
+        "HEIMDEX_FEATURE_FACE": "true",
+        "HEIMDEX_FEATURE_FACE_DETECTION": "true",
+        "HEIMDEX_FEATURE_FACE_ENROLLMENT": "true",
+        "HEIMDEX_FACE_DETECTOR_FILE": str(faces.detector(models)),
+        "HEIMDEX_FACE_RECOGNISER_FILE": str(faces.recogniser(models, dimensions=128, batch=1)),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        with started(tmp_path_factory.mktemp("cloud")) as running:
+            yield running
 
 
 @pytest.fixture

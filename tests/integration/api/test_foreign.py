@@ -43,6 +43,7 @@ def test_a_foreign_id_answers_like_a_missing_one(
     client.post("/v1/faces/consent", _CONSENT)
     person = client.post("/v1/people", {"name": "민지", "consent": _CONSENT}).json["id"]
     photo = client.post(f"/v1/people/{person}/photos", _PHOTO).json["photo"]["id"]
+    database.owner_rows("UPDATE person_photos SET finalized_at = now()")
     ids = {
         "video_id": video_id,
         "scene_id": ledger.scene(video_id),

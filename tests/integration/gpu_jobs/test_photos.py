@@ -142,7 +142,7 @@ def test_without_a_face_model_the_photo_says_so(album: Album) -> None:
     assert album.outcome(photo) == ("rejected", "faces_unavailable")
 
 
-def face(vector: np.ndarray, model: str = "m") -> PhotoFace:
+def face(vector: np.ndarray, model: str = "yunet+sface") -> PhotoFace:
     """What the stage found."""
     unit = (vector / np.linalg.norm(vector)).astype(np.float32)
     return PhotoFace(problem="", box=(0.1, 0.1, 0.5, 0.5), quality=0.8, vector=unit, model=model)
@@ -163,7 +163,7 @@ def test_a_face_unlike_the_others_is_refused(album: Album, worker_database: Data
     assert enrol(face(own)) == ("accepted", None)
     assert enrol(face(own + 0.5 * other)) == ("accepted", None)
     assert enrol(face(other - own)) == ("rejected", "face_different")
-    assert enrol(face(other, model="another")) == ("accepted", None)
+    assert enrol(face(other, model="yunet+adaface")) == ("accepted", None)
 
 
 def test_consent_is_asked_for_again_at_commit(album: Album, worker_database: Database) -> None:

@@ -6,8 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from common.encoders import QueryEncoders
+from functions.search.encoding import Encoders
 from functions.search.explain import best_frame_ms, matched_words, why
-from functions.search.model import Mode, Scope, Weights
+from functions.search.finder import Finder
+from functions.search.legs import switched_off
+from functions.search.model import Leg, Mode, Request, Scope, Weights
 from tests.integration.search.conftest import KITCHEN, Library, shown
 
 
@@ -217,3 +221,30 @@ def test_a_possible_hit_says_what_it_lacks(shared_library: Library) -> None:
     assert hit.tier == "possible"
     assert why(hit).en == "Said: “gap”. Not found here: “zebra”."
     assert why(hit).ko == "말한 내용: “gap”. 여기에서 찾지 못한 말: “zebra”."
+
+
+@pytest.mark.parametrize(
+    ("semantic", "vision", "off"),
+    [
+        (True, False, {"vision"}),
+        (False, True, {"dense", "sparse", "vision", "tags"}),
+    ],
+)
+def test_switched_off_legs_abstain(
+    library: Library, models: QueryEncoders, semantic: bool, vision: bool, off: set[Leg]
+) -> None:
+    """Without vision pictures are not asked, without meaning only words; they still find."""
+    finder = Finder(
+        library.api,
+        Encoders(models),
+        index_version=library.finder.index_version,
+        off=switched_off(semantic=semantic, vision=vision),
+    )
+    found = finder.find(Request(user_id=library.user_id, text="the train leaves"))
+    reasons = {leg for leg, reason in found.plan.abstained.items() if reason == "switched_off"}
+    assert reasons == off
+    assert not off & set(found.plan.asked.legs)
+    assert found.total > 0
+    example = library.scenes["Trip"][0]
+    like = finder.find(Request(user_id=library.user_id, text="", like=example))
+    assert not off & set(like.plan.asked.legs)

@@ -104,9 +104,10 @@ class Found:
             video=VIDEO, align_merge=self.align_merge, **self._shared(), **self._for_sidecars()
         )
 
-    def rows(self) -> IndexRows:
+    def rows(self, *, consent: bool = True) -> IndexRows:
         return commit.run(
             video=VIDEO,
+            consent=consent,
             align_merge=self.align_merge,
             faces_detect=self.faces_detect,
             sidecar_build=self.sidecars(),
@@ -185,7 +186,7 @@ def test_equal_inputs_give_equal_bytes() -> None:
 
 
 def test_faces_have_no_names() -> None:
-    """A face is a box, a quality, a time and a vector; the schema has no room for a name."""
+    """A face is a box, a quality and a time: no name, no vector, and no room for either."""
     found = Found()
     face = FaceObservation(
         scene_ordinal=1,
@@ -198,10 +199,29 @@ def test_faces_have_no_names() -> None:
     first, second = documents(found.sidecars())
     assert first["faces"]["observations"] == []
     (observation,) = second["faces"]["observations"]
-    assert set(observation) == {"time_ms", "box", "quality", "vector"}
-    observation["name"] = "민지"
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(second, SCHEMA)
+    assert set(observation) == {"time_ms", "box", "quality"}
+    for forbidden in ("name", "vector"):
+        observation[forbidden] = "민지"
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(second, SCHEMA)
+        del observation[forbidden]
+    with_faces, without = found.rows(), found.rows(consent=False)
+    assert (with_faces.faces, with_faces.face_model) == ((face,), "face-model")
+    assert (without.faces, without.face_model) == ((), "")
+
+
+def test_a_video_without_vision_is_still_indexed() -> None:
+    """Switched off, pictures have no vectors: sidecars and rows say so and keep the rest."""
+    found = Found()
+    found.vision_embed_frames = FrameVectors(
+        vectors=np.zeros((0, 1152), np.float32), model="", note="vision_switched_off"
+    )
+    first, _ = documents(found.sidecars())
+    assert first["embeddings"]["frames"]["vectors"] == []
+    assert [each["time_ms"] for each in first["frames"]] == [500, 2_500]
+    (row, _) = found.rows().scenes
+    assert (row.frame_times_ms, row.frame_vectors.shape) == ((), (0, 1152))
+    assert row.best_frame_ms == 2_500
 
 
 def test_a_flood_of_subtitles_is_cut() -> None:

@@ -8,6 +8,7 @@ import pytest
 from common.domain import SampledFrames
 from common.encoders import load as load_encoders
 from common.errors import ContractError
+from gpu_jobs.stage import Features
 from gpu_jobs.stages import faces_detect, vision_embed_frames, vision_tags
 from tests.unit.common.encoders import drawn
 from tests.unit.gpu_jobs.stages.examples import frame, frames, models
@@ -25,7 +26,9 @@ def sampled() -> SampledFrames:
 
 def test_queries_find_their_frame() -> None:
     """The vectors meet those of the query encoder: each query's best frame is the right one."""
-    vectors = vision_embed_frames.run(vision_sample_frames=sampled(), models=models())
+    vectors = vision_embed_frames.run(
+        features=Features(), vision_sample_frames=sampled(), models=models()
+    )
     assert vectors.vectors.shape == (3, 1152)
     encoder = load_encoders("offline").image
     assert vectors.model == encoder.name
@@ -42,14 +45,18 @@ def test_small_decoding_changes_little() -> None:
     picture = drawn.car(np.random.default_rng(8), "red", night=True)
     large = np.repeat(np.repeat(picture, 3, axis=0), 3, axis=1)
     vectors = vision_embed_frames.run(
-        vision_sample_frames=frames(frame(picture), frame(large)), models=models()
+        features=Features(),
+        vision_sample_frames=frames(frame(picture), frame(large)),
+        models=models(),
     ).vectors
     assert float(vectors[0] @ vectors[1]) > 0.97
 
 
 def test_a_scene_has_the_tags_of_its_frames() -> None:
     """Tags are those of any frame of the scene, best first, with scores from 0.5 to 1."""
-    vectors = vision_embed_frames.run(vision_sample_frames=sampled(), models=models())
+    vectors = vision_embed_frames.run(
+        features=Features(), vision_sample_frames=sampled(), models=models()
+    )
     tags = vision_tags.run(
         vision_sample_frames=sampled(), vision_embed_frames=vectors, models=models()
     )
@@ -65,7 +72,9 @@ def test_a_scene_has_the_tags_of_its_frames() -> None:
 
 def test_no_frames_give_nothing() -> None:
     """A video without frames has no vectors and no tags."""
-    vectors = vision_embed_frames.run(vision_sample_frames=frames(), models=models())
+    vectors = vision_embed_frames.run(
+        features=Features(), vision_sample_frames=frames(), models=models()
+    )
     assert vectors.vectors.shape == (0, 1152)
     tags = vision_tags.run(
         vision_sample_frames=frames(), vision_embed_frames=vectors, models=models()
@@ -78,7 +87,7 @@ def test_a_damaged_frame_is_a_contract_error() -> None:
     broken = frame(drawn.field(np.random.default_rng(1)))
     damaged = frames(type(broken)(**{**vars(broken), "jpeg": b"\x89PNG not a jpeg"}))
     with pytest.raises(ContractError, match="artifact_corrupt"):
-        vision_embed_frames.run(vision_sample_frames=damaged, models=models())
+        vision_embed_frames.run(features=Features(), vision_sample_frames=damaged, models=models())
 
 
 def test_faces_are_off_and_the_record_says_so() -> None:
@@ -88,3 +97,15 @@ def test_faces_are_off_and_the_record_says_so() -> None:
     )
     assert faces.observations == ()
     assert faces.note == "profile_has_no_face_model"
+
+
+def test_switched_off_pictures_are_not_looked_at() -> None:
+    """Without vision there are no vectors and no tags, and both records say why."""
+    vectors = vision_embed_frames.run(
+        vision_sample_frames=sampled(), models=models(), features=Features(vision=False)
+    )
+    assert (vectors.vectors.shape, vectors.note) == ((0, 1152), "vision_switched_off")
+    tags = vision_tags.run(
+        vision_sample_frames=sampled(), vision_embed_frames=vectors, models=models()
+    )
+    assert (tags.tags, tags.note) == ((), "vision_switched_off")
