@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     models_dir: str = ""
     #: Bucket that `python -m gpu_jobs.models.mirror` filled; what is missing comes from there.
     models_bucket: str = ""
+    #: Files of the offline profile's face models, YuNet and SFace in ONNX; without them, none.
+    face_detector_file: str = ""
+    face_recogniser_file: str = ""
     #: Keys of registry models that take the place of their role's default.
     chosen_models: tuple[str, ...] = ()
     #: Switches; docs/flags.md says what each does, and that nothing is lost when one is turned off.

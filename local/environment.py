@@ -67,11 +67,18 @@ def kept_secret(path: Path) -> str:
     return path.read_text()
 
 
-#: Settings that whoever starts the cloud may give: of the models, and where spans go.
+#: Settings that whoever starts the cloud may give: of models and features, and where spans go.
 _GIVEN_SETTINGS = (
     "HEIMDEX_CHOSEN_MODELS",
-    "HEIMDEX_FEATURE_FACE_LICENSED",
+    "HEIMDEX_FACE_DETECTOR_FILE",
+    "HEIMDEX_FACE_RECOGNISER_FILE",
+    "HEIMDEX_FEATURE_EMAIL_VERIFICATION",
+    "HEIMDEX_FEATURE_FACE",
     "HEIMDEX_FEATURE_FACE_DETECTION",
+    "HEIMDEX_FEATURE_FACE_ENROLLMENT",
+    "HEIMDEX_FEATURE_FACE_LICENSED",
+    "HEIMDEX_FEATURE_SEMANTIC_SEARCH",
+    "HEIMDEX_FEATURE_VISION",
     "HEIMDEX_QUANTISED_ENCODERS",
     "HEIMDEX_TRACE_ENDPOINT",
 )

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.errors import InputError
+from common.people import photos
 from common.videos import catalog, exports, uploads
 from common.videos.exports import ExportRecord, ExportState
 from common.web.models import BodyModel, ResponseModel
@@ -102,6 +103,27 @@ def get_original(
         original.object_name,
         content_type=original.content_type,
         size_bytes=original.size_bytes,
+    )
+
+
+@routes.get(
+    "/v1/people/{person_id}/photos/{photo_id}/original",
+    summary="Download a person's photo",
+    errors=("wrong_state",),
+)
+def get_original_photo(
+    services: Api, *, principal: Principal, tx: Connection, person_id: UUID, photo_id: UUID
+) -> Download:
+    """The bytes as they were uploaded."""
+    photo = photos.find(tx, principal.user_id, person_id, photo_id)
+    if photo.finalized_at is None:
+        raise InputError("wrong_state", f"photo {photo_id}")
+    return _download(
+        services,
+        services.settings.uploads_bucket,
+        photo.object_name,
+        content_type=photo.content_type,
+        size_bytes=photo.size_bytes,
     )
 
 

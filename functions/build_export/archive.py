@@ -25,20 +25,25 @@ _README: Final = """\
 Your Heimdex data
 
 account.json       your account
-people.json        the people you named, and the scenes they are in
-videos/<id>.json   each video: title, times, and its scenes with what is said, shown and written
+people.json        the people you named, their photos, and the scenes they are in
+consents.json      what you agreed to about faces, and took back
+videos/<id>.json   each video: title, times, and its scenes with what is said, shown and written,
+                   and the faces in it
 originals.json     the files you uploaded. They are not in this archive, as it would be too large:
                    sign in and send what stands under "fetch" to get a link to the file.
-Times ending in _ms are milliseconds from the start of the video.
+Times ending in _ms are milliseconds from the start of the video. What stands under "vector" tells a
+face from others: keep this archive as safe as a fingerprint.
 
 내 Heimdex 데이터
 
 account.json       내 계정
-people.json        이름을 붙인 인물과 그 인물이 나오는 장면
-videos/<id>.json   영상마다 제목, 시간, 장면별 대사·화면·글자
+people.json        이름을 붙인 인물과 그 사진, 그 인물이 나오는 장면
+consents.json      얼굴에 대해 동의하거나 철회한 내용
+videos/<id>.json   영상마다 제목, 시간, 장면별 대사·화면·글자와 얼굴
 originals.json     올린 원본 파일 목록. 너무 커서 이 압축 파일에는 넣지 않았습니다. 로그인한 뒤
                    "fetch"에 적힌 주소로 요청하면 파일 링크를 받습니다.
-_ms로 끝나는 시간은 영상 시작부터 센 밀리초입니다.
+_ms로 끝나는 시간은 영상 시작부터 센 밀리초입니다. "vector"에 적힌 값으로 얼굴을 구별할 수
+있으므로 이 파일을 지문처럼 안전하게 보관해 주세요.
 """
 
 

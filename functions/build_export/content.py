@@ -8,11 +8,12 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from common.database import Database
 from common.videos import catalog, scenes, uploads, users
 from common.videos.records import VideoRecord
+from functions.build_export import faces
 
 #: Videos and scenes that one transaction reads.
 _VIDEOS_AT_ONCE: Final = 20
@@ -45,10 +46,16 @@ def files(db: Database, user_id: UUID) -> Iterator[File]:
     for video in _videos(db, user_id):
         declared = _originals(db, user_id, video)
         originals += declared
+        with db.tenant(user_id) as tx:
+            seen = faces.of_video(tx, user_id, video.id)
         yield File(
             name=f"videos/{video.id}.json",
             value=_described(video)
-            | {"originals": declared, "scenes": list(_scenes(db, user_id, video))},
+            | {
+                "originals": declared,
+                "scenes": list(_scenes(db, user_id, video)),
+                "faces": seen,
+            },
             is_video=True,
         )
     yield File(name="originals.json", value=originals)
@@ -58,23 +65,9 @@ def _account(tx: Connection, user_id: UUID) -> Any:
     return asdict(users.find(tx, user_id))
 
 
-def _people(tx: Connection, user_id: UUID) -> Any:
-    rows = tx.execute(
-        text(
-            "SELECT p.id, p.name, p.created_at, array_remove(array_agg(s.scene_id), NULL) AS "
-            "scene_ids FROM people p LEFT JOIN scene_people s "
-            "ON s.user_id = p.user_id AND s.person_id = p.id "
-            "WHERE p.user_id = :user_id GROUP BY p.id, p.name, p.created_at ORDER BY p.id"
-        ),
-        {"user_id": user_id},
-    )
-    return [dict(row._mapping) for row in rows]
-
-
-#: Files about the account as a whole. Whatever else is kept of a person (faces, for one) has its
-#: line here.
+#: Files about the account as a whole.
 PARTS: Final[Mapping[str, Callable[[Connection, UUID], Any]]] = MappingProxyType(
-    {"account.json": _account, "people.json": _people}
+    {"account.json": _account, "people.json": faces.people, "consents.json": faces.consents}
 )
 
 

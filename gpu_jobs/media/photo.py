@@ -47,8 +47,10 @@ def normalise(media: Media) -> Photo:
     data = media.path.read_bytes()
     picture = _decoded(data, media.limits.max_pixels)
     picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.LANCZOS)
+    # Of the pixels alone: Pillow writes the comments and profiles of what it read.
+    bare = Image.fromarray(np.asarray(picture))
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY)
+    bare.save(buffer, "JPEG", quality=_QUALITY)
     return Photo(jpeg=buffer.getvalue(), width_px=picture.width, height_px=picture.height)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +14,11 @@ from common import model_mirror
 from common.config import Settings
 from common.domain import Segment
 from common.encoders import TextEncoder, minilm
+from gpu_jobs.models import face_gate
 from gpu_jobs.models.colour import ColourFrames, ColourTagger
-from gpu_jobs.models.faces import FoundFace, Portrait
+from gpu_jobs.models.device import Device
+from gpu_jobs.models.face_recognisers import SFace
+from gpu_jobs.models.faces import FoundFace, Portrait, open_faces
 from gpu_jobs.models.screen_text import RapidOcrReader, ReadLine
 
 __all__ = [
@@ -187,11 +191,28 @@ def load(settings: Settings) -> Models:
         TransientError: the bucket cannot be reached.
     """
     if settings.profile == "offline":
-        return OfflineModels()
+        return _offline(settings)
     # Only a process that needs them pays for what they import.
     from gpu_jobs.models.downloaded import DownloadedModels, ModelChoice
 
     model_mirror.fetch(settings)
     models = DownloadedModels(ModelChoice.of(settings))
     models.load()
+    return models
+
+
+def _offline(settings: Settings) -> OfflineModels:
+    """Nothing is downloaded; faces are looked for if somebody gave the files."""
+    models = OfflineModels()
+    if not settings.looks_at_faces:
+        models.faces_note = face_gate.SWITCHED_OFF
+    elif settings.face_detector_file and settings.face_recogniser_file:
+        models.faces_note = ""
+        models.faces = open_faces(
+            Path(settings.face_detector_file),
+            Path(settings.face_recogniser_file),
+            SFace,
+            device=Device(kind="cpu"),
+            licensed=settings.feature_face_licensed,
+        )
     return models

@@ -12,6 +12,7 @@ import pytest
 
 from local.client import Client, sign_in
 from local.cloud import Cloud, started
+from tests.checkpoints import faces
 from tests.spans import SpanReceiver
 
 #: Of each process, when a test fails.
@@ -43,11 +44,20 @@ def spans() -> Iterator[SpanReceiver]:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iterator[Cloud]:
-    """Every stand-in and every function, in real processes."""
-    directory = tmp_path_factory.mktemp("cloud")
+    """Every stand-in and every function, in real processes, with a tiny face model."""
+    models = tmp_path_factory.mktemp("faces")
+    given = {
+        "HEIMDEX_FACE_DETECTOR_FILE": str(faces.detector(models)),
+        "HEIMDEX_FACE_RECOGNISER_FILE": str(faces.recogniser(models, dimensions=128, batch=1)),
+        "HEIMDEX_FEATURE_FACE": "true",
+        "HEIMDEX_FEATURE_FACE_DETECTION": "true",
+        "HEIMDEX_FEATURE_FACE_ENROLLMENT": "true",
+        "HEIMDEX_TRACE_ENDPOINT": spans.url,
+    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEIMDEX_TRACE_ENDPOINT", spans.url)
-        with started(directory) as running:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        with started(tmp_path_factory.mktemp("cloud")) as running:
             yield running
 
 

@@ -137,8 +137,21 @@ def test_everything_a_user_has_is_in_the_archive(
         "INSERT INTO people (user_id, id, name) VALUES (:user_id, :id, '민지')",
         "INSERT INTO scene_people (user_id, person_id, scene_id, confidence) "
         "VALUES (:user_id, :id, :scene_id, 1)",
+        "INSERT INTO face_consents (user_id, id, policy_version) VALUES (:user_id, :id, 'v')",
+        "INSERT INTO person_photos (user_id, id, person_id, object_name, content_type, "
+        "size_bytes, expires_at, state, finalized_at) "
+        "VALUES (:user_id, :id, :id, 'n', 'image/png', 1, now(), 'accepted', now())",
+        "INSERT INTO photo_faces (user_id, photo_id, person_id, model, quality, box, vector) "
+        "VALUES (:user_id, :id, :id, 'm', 1, '{0, 0, 1, 1}', "
+        "CAST(array_fill(0.5, ARRAY[512]) AS halfvec(512)))",
+        "INSERT INTO face_observations "
+        "(user_id, id, video_id, time_ms, model, quality, box, vector) "
+        "VALUES (:user_id, :id, :video_id, 7, 'm', 1, '{0, 0, 0.5, 1}', "
+        "CAST(array_fill(0.5, ARRAY[512]) AS halfvec(512)))",
     ):
-        database.owner_rows(statement, user_id=user_id, id=person, scene_id=scenes[0])
+        named = {"scene_id": scenes[0], "video_id": videos[0]}
+        values = {name: value for name, value in named.items() if f":{name}" in statement}
+        database.owner_rows(statement, user_id=user_id, id=person, **values)
     theirs = Ledger(database=database, user_id=stranger_id)
     theirs.scene(theirs.video(title="not yours", index_version="offline-1"))
 
@@ -155,13 +168,20 @@ def test_everything_a_user_has_is_in_the_archive(
     with works.open() as archive:
         names = set(archive.namelist())
         shown = {f"videos/{video}.json" for video in (*videos, uploaded)}
-        assert names == shown | {"README.txt", "account.json", "people.json", "originals.json"}
+        whole = {"README.txt", "account.json", "people.json", "consents.json", "originals.json"}
+        assert names == shown | whole
         video = _json(archive, f"videos/{videos[0]}.json")
         assert video["title"] == "생일 0"
         assert [scene["id"] for scene in video["scenes"]] == [str(scene) for scene in scenes]
         assert video["scenes"][0]["transcript"][0]["text"] == "안녕"
         (said,) = _json(archive, "people.json")
         assert (said["name"], said["scene_ids"]) == ("민지", [str(scenes[0])])
+        (photo,) = said["photos"]
+        assert (photo["state"], photo["vector"][:2]) == ("accepted", [0.5, 0.5])
+        assert photo["fetch"] == f"GET /v1/people/{person}/photos/{person}/original"
+        assert [each["policy_version"] for each in _json(archive, "consents.json")] == ["v"]
+        (face,) = video["faces"]
+        assert (face["time_ms"], face["box"], len(face["vector"])) == (7, [0, 0, 0.5, 1], 512)
         (original,) = _json(archive, "originals.json")
         assert original["fetch"] == f"GET /v1/videos/{uploaded}/original"
         everything = "".join(archive.read(each).decode() for each in names)
