@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -183,7 +184,6 @@ def test_damaged_heic_is_refused_or_read(tmp_path: Path, seed: int) -> None:
     data = bytearray(heic.encode_grid(corners(128, 128), tile_px=64))
     for place in rng.integers(0, min(len(data), 700), 4):
         data[place] = rng.integers(0, 256)
-    try:
-        photo_of(tmp_path, bytes(data))
-    except InputError as error:
-        assert error.code in ("photo_unreadable", "photo_too_large")
+    # Anything else that is raised fails the test.
+    with contextlib.suppress(InputError):
+        assert photo_of(tmp_path, bytes(data)).jpeg
