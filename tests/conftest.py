@@ -67,7 +67,7 @@ def settings(**overrides: object) -> Settings:
 def postgres() -> Iterator[Postgres]:
     """A server of this test process's own, with the schema in a template database."""
     with postgres_server() as server:
-        _make_template(server)
+        prepare_template(server)
         yield server
 
 
@@ -90,7 +90,7 @@ def postgres_server() -> Iterator[Postgres]:
             server.stop()
 
 
-def _make_template(server: Postgres) -> None:
+def prepare_template(server: Postgres) -> None:
     server.create_database(_TEMPLATE)
     engine = sqlalchemy.create_engine(server.url(_TEMPLATE), poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:

@@ -117,6 +117,18 @@ class Library:
         )
         return person_id
 
+    def declare_photo(self, person_id: UUID) -> UUID:
+        """A photo that is being looked at."""
+        photo_id = uuid4()
+        self._run(
+            "INSERT INTO person_photos (user_id, id, person_id, object_name, content_type, "
+            "size_bytes, expires_at, state) VALUES (:user_id, :photo_id, :person_id, "
+            "CAST(:photo_id AS text), 'image/jpeg', 1, now(), 'processing')",
+            photo_id=photo_id,
+            person_id=person_id,
+        )
+        return photo_id
+
     def add_photo(self, person_id: UUID, vector: Vector, *, model: str = MODEL) -> UUID:
         """An accepted photo and its face."""
         photo_id = uuid4()

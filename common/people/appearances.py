@@ -34,7 +34,8 @@ _KNOWN = text(f"""
 """)
 _DELETE = text("""
     DELETE FROM scene_people p
-    USING unnest(CAST(:person_ids AS uuid[]), CAST(:scene_ids AS uuid[])) AS gone (person_id, scene_id)
+    USING unnest(CAST(:person_ids AS uuid[]), CAST(:scene_ids AS uuid[]))
+          AS gone (person_id, scene_id)
     WHERE p.user_id = :user_id AND p.person_id = gone.person_id AND p.scene_id = gone.scene_id
 """)
 _UPSERT = text("""

@@ -15,6 +15,7 @@ from functions.search.grouping import Group
 from functions.search.legs import Abstention
 from functions.search.merge import MergedHit
 from functions.search.model import LEGS, Leg, Mode, Ranked, Request, Tier, Weights
+from functions.search.moment import Seen
 
 
 class NamedPerson(ResponseModel):
@@ -22,6 +23,17 @@ class NamedPerson(ResponseModel):
 
     person_id: UUID
     name: str
+
+
+class SeenPerson(NamedPerson):
+    """An enrolled person who is seen in the scene."""
+
+    confidence: float = Field(ge=0, le=1)
+    """How sure it is that it is them; 1 where the user said so."""
+    first_seen_ms: int
+    last_seen_ms: int
+    best_frame_ms: int
+    """Of the frame that shows them best. All three from the start of the video."""
 
 
 class EffectiveWeights(ResponseModel):
@@ -164,7 +176,8 @@ class Hit(ResponseModel):
     best_frame_ms: int
     on_screen_text: tuple[HitLine, ...]
     tags: tuple[HitTag, ...]
-    people: tuple[NamedPerson, ...]
+    people: tuple[SeenPerson, ...]
+    """Everybody known who is seen in the scene, asked for or not."""
     why: Why
     sub_hits: tuple[SubHit, ...]
     """The scenes that make up the moment, by time; empty if it is one scene."""
@@ -305,11 +318,22 @@ def _hit(entry: Group, found: Found, *, alike: bool) -> Hit:
         best_frame_ms=explain.best_frame_ms(hit, moment, words),
         on_screen_text=tuple(HitLine(text=x.text, time_ms=x.time_ms) for x in moment.screen_text),
         tags=tuple(HitTag(tag=tag.tag, score=tag.score) for tag in moment.tags),
-        people=tuple(NamedPerson(person_id=p.person_id, name=p.name) for p in moment.people),
+        people=tuple(_seen(person) for person in moment.people),
         why=_why(hit, alike=alike),
         sub_hits=tuple(_part(part, alike=alike) for part in parts) if len(parts) > 1 else (),
         more_in_video=tuple(_further(moment, alike=alike) for moment in entry.others),
         moments_in_video=entry.count,
+    )
+
+
+def _seen(person: Seen) -> SeenPerson:
+    return SeenPerson(
+        person_id=person.person_id,
+        name=person.name,
+        confidence=_rounded(person.confidence),
+        first_seen_ms=person.first_ms,
+        last_seen_ms=person.last_ms,
+        best_frame_ms=person.best_ms,
     )
 
 

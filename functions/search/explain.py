@@ -53,11 +53,18 @@ def matched_words(hit: Ranked, moment: Moment) -> list[MatchedWord]:
 
 
 def best_frame_ms(hit: Ranked, moment: Moment, words: Sequence[MatchedWord]) -> int:
-    """The frame to show: the one that looks like the query, or reads like it, or the sharpest."""
+    """The frame to show: the one that looks or reads like the query, or shows whom it names.
+
+    The sharpest if none does.
+    """
     if "vision" in hit.found and hit.evidence.frame_ms is not None:
         return hit.evidence.frame_ms
-    read = [word.start_ms for word in words if word.source == "screen"]
-    return read[0] if read else moment.best_frame_ms
+    if read := [word.start_ms for word in words if word.source == "screen"]:
+        return read[0]
+    asked = [person for person in moment.people if person.person_id in hit.evidence.people]
+    if asked:
+        return max(asked, key=lambda person: (person.confidence, -person.best_ms)).best_ms
+    return moment.best_frame_ms
 
 
 def why(hit: Ranked) -> Why:

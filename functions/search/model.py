@@ -51,6 +51,13 @@ class Person:
 
     person_id: UUID
     name: str
+    #: Other names: aliases, and those of people who were found to be this one.
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, the person's own first."""
+        return (self.name, *self.aliases)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from functions.search.model import Person
-
 
 @dataclass(frozen=True, kw_only=True)
 class Spoken:
@@ -45,6 +43,20 @@ class ShownTag:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A person in the scene, and when; from the start of the video."""
+
+    person_id: UUID
+    name: str
+    #: 0–1.
+    confidence: float
+    first_ms: int
+    last_ms: int
+    #: Of the frame that shows them best.
+    best_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Moment:
     """A scene with all that explains it."""
 
@@ -58,7 +70,7 @@ class Moment:
     screen_text: tuple[Shown, ...]
     tags: tuple[ShownTag, ...]
     best_frame_ms: int
-    people: tuple[Person, ...]
+    people: tuple[Seen, ...]
 
     @property
     def transcript(self) -> str:
@@ -81,7 +93,20 @@ def moment_of(row: Any) -> Moment:
         ),
         tags=tuple(ShownTag(tag=tag["tag"], score=tag["score"]) for tag in row.tags),
         best_frame_ms=row.best_frame_ms,
-        people=tuple(Person(person_id=UUID(key), name=name) for key, name in row.people or ()),
+        people=tuple(_seen(*each) for each in row.people or ()),
+    )
+
+
+def _seen(
+    person_id: str, name: str, confidence: float, first_ms: int, last_ms: int, best_ms: int
+) -> Seen:
+    return Seen(
+        person_id=UUID(person_id),
+        name=name,
+        confidence=confidence,
+        first_ms=first_ms,
+        last_ms=last_ms,
+        best_ms=best_ms,
     )
 
 

@@ -9,33 +9,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from common.encoders import scripts
 from common.errors import InputError
-from common.korean import is_name_ending, without_particle
+from common.korean import without_particle
 from common.lexical import Token, normalise, phrase_terms, query_terms, tokens
 from functions.search.model import ParsedQuery, Person, QueryWord
+from functions.search.names import without_names
 from functions.search.stop_words import ASKING_WORDS, STOP_WORDS
 
 MAX_QUERY_CHARS: Final = 500
 #: A pasted paragraph is asked for by its meaning and by its first words.
 _MAX_WORDS: Final = 32
-#: One letter or syllable is too common in other words to be taken for a name.
-_MIN_NAME_CHARS: Final = 2
 
 _QUOTED = re.compile('["“”„‟＂]([^"“”„‟＂]*)["“”„‟＂]')
 _QUOTES = re.compile('["“”„‟＂]')
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Named:
-    """A text without the names in it."""
-
-    rest: str
-    people: tuple[Person, ...]
-    words: tuple[QueryWord, ...]
 
 
 def parse(text: str, people: Iterable[Person] = ()) -> ParsedQuery:
@@ -52,16 +41,17 @@ def parse(text: str, people: Iterable[Person] = ()) -> ParsedQuery:
     quoted = [normalise(match[1]) for match in _QUOTED.finditer(plain)]
     phrases = tuple(phrase for phrase in quoted if phrase_terms(phrase))
     unquoted = _QUOTES.sub(" ", _QUOTED.sub(" ", plain))
-    named = _without_names(unquoted, people)
+    named = without_names(unquoted, people)
     exact = [_phrase_words(phrase) for phrase in phrases]
-    words = [*_content_words(named.rest), *named.words, *(word for each in exact for word in each)]
+    names = [_word(token) for name in named.words for token in tokens(name)]
+    words = [*_content_words(named.rest), *names, *(word for each in exact for word in each)]
     return ParsedQuery(
         text=plain,
         semantic=" ".join(named.rest.split()),
         phrases=phrases,
         words=_distinct(words)[:_MAX_WORDS],
         people=named.people,
-        name_words=frozenset(named.words),
+        name_words=frozenset(names),
         language=scripts.language(plain),
     )
 
@@ -110,49 +100,6 @@ def _phrase_words(phrase: str) -> list[QueryWord]:
 
 def _distinct(words: Sequence[QueryWord]) -> tuple[QueryWord, ...]:
     return tuple({word.terms: word for word in reversed(words)}.values())[::-1]
-
-
-def _without_names(text: str, people: Iterable[Person]) -> _Named:
-    """Find enrolled names, the longest first, and take them out of the text.
-
-    A name is also a word: someone may be called by it and not seen.
-    """
-    found: list[Person] = []
-    words: list[QueryWord] = []
-    # A pattern costs far more than a look: of ten thousand people few can be meant.
-    folded = normalise(text)
-    likely = [person for person in people if _may_be_in(person.name, folded)]
-    for person in sorted(likely, key=lambda person: (-len(person.name), str(person.person_id))):
-        pattern = _name_pattern(person.name)
-        if pattern is None:
-            continue
-        rest = pattern.sub(lambda match: " " if _fits(match) else match[0], text)
-        if rest != text or any(_same_name(person, other) for other in found):
-            found.append(person)
-            words += [_word(token) for token in tokens(person.name)]
-        text = rest
-    return _Named(rest=text, people=tuple(found), words=tuple(words))
-
-
-def _may_be_in(name: str, folded: str) -> bool:
-    return all(part in folded for part in normalise(name).split())
-
-
-def _name_pattern(name: str) -> re.Pattern[str] | None:
-    parts = unicodedata.normalize("NFC", name).split()
-    if len("".join(parts)) < _MIN_NAME_CHARS:
-        return None
-    spelled = r"\s+".join(re.escape(part) for part in parts)
-    return re.compile(rf"(?<!\w)(?P<name>{spelled})(?P<ending>(?:['’]s)?\w*)(?!\w)", re.IGNORECASE)
-
-
-def _fits(match: re.Match[str]) -> bool:
-    ending = match["ending"].removeprefix("'s").removeprefix("’s")
-    return is_name_ending(ending, after=match["name"])
-
-
-def _same_name(person: Person, other: Person) -> bool:
-    return normalise(person.name) == normalise(other.name)
 
 
 def display(word: QueryWord) -> str:

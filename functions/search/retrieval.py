@@ -97,8 +97,7 @@ class Retrieval:
 
     def people(self) -> list[Person]:
         """The tenant's enrolled people."""
-        rows = self._tx.execute(sql.people(), self._owner)
-        return [Person(person_id=row.id, name=row.name) for row in rows]
+        return _people(self._tx.execute(sql.people(), self._owner).scalar() or [])
 
     def library(self) -> LibrarySize:
         """What there is to be searched."""
@@ -264,6 +263,19 @@ def _texts(row: Any) -> list[str]:
     spoken = " ".join(segment["text"] for segment in row.transcript)
     shown = " ".join(line["text"] for line in row.screen_text)
     return [normalise(spoken), normalise(shown)]
+
+
+def _people(rows: Sequence[Any]) -> list[Person]:
+    """Those who are part of nobody else, with the names of those who are part of them."""
+    others: dict[str, list[str]] = {}
+    for _, into, name, aliases in rows:
+        if into is not None:
+            others.setdefault(into, []).extend((name, *aliases))
+    return [
+        Person(person_id=UUID(key), name=name, aliases=(*aliases, *others.get(key, ())))
+        for key, into, name, aliases in rows
+        if into is None
+    ]
 
 
 def _array(ids: Sequence[UUID]) -> str:

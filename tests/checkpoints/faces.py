@@ -15,13 +15,18 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from gpu_jobs.models.face_alignment import CROP_PX, REFERENCE
+from gpu_jobs.models.face_alignment import CROP_PX, REFERENCE, align
 
 #: Side of a cell, and of a red square that the detector finds.
 CELL_PX: Final = 32
 #: Side of the box that is reported, around the middle of the cell.
 BOX_PX: Final = 40
+#: Cells of a face's pattern, across and down, and the green that stands for 0.
+PATTERN: Final = 8
+_MIDDLE: Final = 30.0
 _OPSET: Final = 17
+
+Pixels = npt.NDArray[np.uint8]
 
 
 def detector(directory: Path) -> Path:
@@ -141,6 +146,61 @@ def channel_probe(directory: Path, *, dimensions: int) -> Path:
     given = ("data", [None, 3, CROP_PX, CROP_PX])
     _save(path, nodes, constants, given, [("fc1", [None, dimensions])])
     return path
+
+
+def geometry(directory: Path, *, dimensions: int) -> Path:
+    """Write a recogniser that reads a face's pattern (see `patterned`): who is who is known.
+
+    A face's vector is its pattern's 64 numbers, in the order of rows, and zeros.
+    """
+    green = np.array([0.0, 1.0, 0.0], dtype=np.float32).reshape(1, 3, 1, 1)
+    spread = np.zeros((PATTERN**2, dimensions), dtype=np.float32)
+    spread[:, : PATTERN**2] = np.eye(PATTERN**2)
+    constants: dict[str, npt.NDArray[Any]] = {
+        "green": green,
+        "middle": -_blank().reshape(1, 1, PATTERN, PATTERN),
+        "flat": np.array([-1, PATTERN**2], dtype=np.int64),
+        "spread": spread,
+        # A face without a pattern has a direction too.
+        "bias": np.full(dimensions, 1e-3, dtype=np.float32),
+    }
+    size = [CROP_PX // PATTERN] * 2
+    nodes = [
+        helper.make_node("Conv", ["data", "green"], ["greens"]),
+        helper.make_node("AveragePool", ["greens"], ["cells"], kernel_shape=size, strides=size),
+        helper.make_node("Add", ["cells", "middle"], ["around"]),
+        helper.make_node("Reshape", ["around", "flat"], ["row"]),
+        helper.make_node("Gemm", ["row", "spread", "bias"], ["fc1"]),
+    ]
+    path = directory / f"geometry-{dimensions}.onnx"
+    given = ("data", [None, 3, CROP_PX, CROP_PX])
+    _save(path, nodes, constants, given, [("fc1", [None, dimensions])])
+    return path
+
+
+def _blank() -> npt.NDArray[np.float32]:
+    """(8, 8) greens of a face without a pattern: what is around it shines into its edges."""
+    around = picture(3 * CELL_PX, 3 * CELL_PX)
+    around[CELL_PX : 2 * CELL_PX, CELL_PX : 2 * CELL_PX] = patterned(np.zeros(PATTERN**2))
+    crop = align(around, REFERENCE / CROP_PX * CELL_PX + CELL_PX)
+    size = CROP_PX // PATTERN
+    greens = crop[:, :, 1].reshape(PATTERN, size, PATTERN, size).mean(axis=(1, 3))
+    return greens.astype(np.float32)
+
+
+def patterned(pattern: npt.NDArray[np.floating], *, cell_px: int = CELL_PX) -> Pixels:
+    """A face that the detector finds and `geometry` recognises.
+
+    Args:
+        pattern: (64,) about 0, of length 1.
+        cell_px: side of the square.
+    """
+    levels = np.clip(_MIDDLE + _MIDDLE * PATTERN / 2 * pattern, 0, 2 * _MIDDLE)
+    cell = levels.reshape(PATTERN, PATTERN).round().astype(np.uint8)
+    square = np.zeros((cell_px, cell_px, 3), dtype=np.uint8)
+    square[:, :, 0] = 255
+    square[:, :, 1] = np.kron(cell, np.ones((cell_px // PATTERN,) * 2, np.uint8))
+    return square
 
 
 def picture(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from common.errors import InputError
 from common.lexical import normalise
-from functions.search import query
+from functions.search import names
 from functions.search.model import ParsedQuery, Person
 from functions.search.query import MAX_QUERY_CHARS, display, parse
 
@@ -148,22 +148,22 @@ def test_ten_thousand_people_cost_no_patterns(monkeypatch: pytest.MonkeyPatch) -
     people = [Person(person_id=UUID(int=n), name=f"Person {n:05d}") for n in range(10_000)]
     people.append(Person(person_id=UUID(int=10_000), name="민지"))
     looked_at: list[str] = []
-    pattern = query._name_pattern
+    pattern = names._name_pattern
 
     def counted(name: str) -> Any:
         looked_at.append(name)
         return pattern(name)
 
-    monkeypatch.setattr(query, "_name_pattern", counted)
+    monkeypatch.setattr(names, "_name_pattern", counted)
     parsed = parse("민지가 손 흔드는 person 00042", people)
     assert looked_at == ["Person 00042", "민지"]
     assert [person.name for person in parsed.people] == ["Person 00042", "민지"]
 
 
 @given(st.text(max_size=600), st.lists(st.text(max_size=12), max_size=5))
-def test_no_name_breaks_the_parser(text: str, names: list[str]) -> None:
+def test_no_name_breaks_the_parser(text: str, called: list[str]) -> None:
     """Whatever people are called: a bounded query, or the one error."""
-    people = [Person(person_id=UUID(int=n), name=name) for n, name in enumerate(names)]
+    people = [Person(person_id=UUID(int=n), name=name) for n, name in enumerate(called)]
     try:
         parsed = parse(text, people)
     except InputError:
