@@ -57,7 +57,7 @@ def photo_of(directory: Path, data: bytes, *, max_pixels: int = 1_000_000) -> Ph
 def saved(picture: Picture, kind: str, **options: object) -> bytes:
     """A picture as a file of a kind that Pillow writes."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind, **options)  # type: ignore[arg-type]
+    Image.fromarray(picture).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
