@@ -12,7 +12,7 @@ import pytest
 
 from common import log, span_export, tracing
 from common.config import Settings
-from common.errors import InputError
+from common.errors import ConfigError, InputError
 from common.trace import trace_of, traceparent_of
 from tests.conftest import settings
 from tests.spans import ReceivedSpan, SpanReceiver
@@ -105,6 +105,18 @@ def test_opentelemetry_is_loaded_with_the_first_span_that_is_sent() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "missing", ["opentelemetry.nobody_installed_this", "nobody_installed_this.exporter"]
+)
+def test_an_endpoint_without_an_exporter_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Not by the first request that has a span."""
+    monkeypatch.setattr(tracing, "_EXPORTER", missing)
+    with pytest.raises(ConfigError, match="nobody_installed_this"):
+        tracing.configure(settings(trace_endpoint="http://127.0.0.1:1/v1/traces"), "test")
 
 
 # --- over the wire -----------------------------------------------------------------------------
