@@ -12,7 +12,8 @@ from common.encoders import QueryEncoders
 from functions.search.encoding import Encoders
 from functions.search.finder import Finder
 from functions.search.timing import Sampling
-from tests.integration.search.conftest import VERSION, Library, shown
+from tests.integration.search.conftest import Library, shown
+from tests.library import VERSION
 
 
 @pytest.fixture
