@@ -57,7 +57,9 @@ _NAMING: Final = (
     "project",
 )
 _WIDE: Final = frozenset({"project", "folder", "organization", "billing_account"})
-_UNIT: Final = re.compile(r"serviceAccount:(heimdex-[a-z-]+)@\{project\}\.iam\.gserviceaccount\.com")
+_UNIT: Final = re.compile(
+    r"serviceAccount:(heimdex-[a-z-]+)@\{project\}\.iam\.gserviceaccount\.com"
+)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -91,9 +93,9 @@ class Allowed:
 
     def covers(self, grant: Grant) -> bool:
         """Whether the grant is this one."""
-        return (
-            (grant.on, grant.role, grant.only) == (self.on, self.role, self.only)
-        ) and any(fnmatchcase(grant.member, pattern) for pattern in self.members)
+        return ((grant.on, grant.role, grant.only) == (self.on, self.role, self.only)) and any(
+            fnmatchcase(grant.member, pattern) for pattern in self.members
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
