@@ -28,7 +28,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
         models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
-        defences soak faults costs
+        defences soak faults tf-check costs
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,6 +137,9 @@ bench-search: $(TEST_STAMP) ## Search against plain columns and HNSW, and by HTT
 
 bench-models: $(TEST_STAMP) ## Models of full size, random weights: BENCH="--size full …"
 	$(BIN)/python -m tests.benchmarks.bench_models $(BENCH)
+
+tf-check: ## Check Terraform with what is installed: STATE_BUCKET=… also plans
+	@PYTHON=$(PYTHON) STATE_BUCKET=$(STATE_BUCKET) .ci/tf-check
 
 lock: $(TEST_STAMP) ## Pin every requirement anew, with hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \

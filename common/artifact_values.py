@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 
 _INT64 = 2**63
 
@@ -202,10 +203,15 @@ def _load_dataclass(kind: Any, tree: Any, members: Mapping[str, bytes]) -> Any:
     return kind(**{name: load(inner, tree[name], members) for name, inner in fields})
 
 
+def types_of(cls: type) -> Mapping[str, Any]:
+    """The type of each field; `common.domain` names those of arrays without importing NumPy."""
+    return typing.get_type_hints(cls, localns={"np": np, "npt": npt})
+
+
 @functools.cache
 def _fields(cls: type) -> tuple[tuple[str, Any], ...]:
     """Names and types of a dataclass's fields, in order."""
-    hints = typing.get_type_hints(cls)
+    hints = types_of(cls)
     return tuple((field.name, hints[field.name]) for field in dataclasses.fields(cls))
 
 

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
 
     project: str = Field(min_length=1)
     region: str = "asia-northeast3"
+    #: Where the gpu lane's job is, if not in `region`: few regions of Cloud Run have GPUs.
+    gpu_region: str = ""
     profile: Literal["offline", "cpu", "gpu"] = "offline"
 
     uploads_bucket: str = Field(min_length=3)
@@ -51,6 +53,8 @@ class Settings(BaseSettings):
     cloud_sql_instance: str = ""
     database_name: str = "heimdex"
     database_user: str = ""
+    #: Login → runtime role, for the migrate job to see to; JSON.
+    database_logins: dict[str, str] = {}
     #: A process that is frozen inside a transaction keeps its locks for no longer than this.
     idle_in_transaction_s: float = Field(default=30.0, gt=0)
 
@@ -58,6 +62,13 @@ class Settings(BaseSettings):
     storage_endpoint: str = ""
     pubsub_endpoint: str = ""
     run_endpoint: str = ""
+    #: Where spans are sent by OTLP over HTTP; empty: nowhere. In the cloud
+    #: https://telemetry.googleapis.com/v1/traces.
+    trace_endpoint: str = ""
+    #: Share of the traces that begin here which are recorded; whoever began one before decides.
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    #: One search in so many asks each leg alone, to time it; 0: none.
+    leg_timing_every: int = Field(default=10, ge=0)
 
     #: Service accounts that are never attached to anything and only sign URLs.
     upload_signer: str = ""
@@ -98,6 +109,10 @@ class Settings(BaseSettings):
     gpu_job_gpus: int = Field(default=1, ge=0)
     gpu_job_cpus: float = Field(default=4.0, gt=0)
     gpu_job_memory_gib: float = Field(default=16.0, gt=0)
+
+    def job_region(self, lane: Lane) -> str:
+        """Where the lane's job is."""
+        return (self.gpu_region if lane == "gpu" else "") or self.region
 
     def topic(self, lane: Lane) -> str:
         """Short name of the lane's topic."""

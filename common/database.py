@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from common.config import Settings
 from common.effects import effect as named_effect
 from common.errors import ConfigError, TransientError
+from common.sql import version
 
 #: A function instance serves few requests at once; more connections than that only cost memory.
 _POOL_SIZE = 2
@@ -38,10 +39,15 @@ class Database:
 
     Args:
         engine: a SQLAlchemy engine on pg8000.
+
+    The first transaction looks whether the schema is new enough for this code, so that a process
+    starts without waiting for the database; until it is, every transaction is refused with
+    `SchemaOutdatedError`, a `TransientError`.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._is_checked = False
 
     @classmethod
     def connect(cls, settings: Settings) -> Database:
@@ -86,6 +92,16 @@ class Database:
         with self._transaction(effect) as connection:
             yield connection
 
+    def check_schema(self) -> None:
+        """Do now what the first transaction would do: refuse an older schema.
+
+        Raises:
+            SchemaOutdatedError: run the migrate job.
+            TransientError: as `tenant`.
+        """
+        with self._transaction(None):
+            pass
+
     def close(self) -> None:
         """Close all pooled connections."""
         self._engine.dispose()
@@ -94,6 +110,9 @@ class Database:
     def _transaction(self, effect: str | None) -> Iterator[Connection]:
         try:
             with self._engine.connect() as connection:
+                if not self._is_checked:
+                    version.check(connection)
+                    self._is_checked = True
                 yield connection
                 if effect is None:
                     connection.rollback()

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    # Every function imports this module, and most of them neither have arrays nor ship NumPy;
+    # whoever reads the types of fields at run time asks `common.artifact_values.types_of`.
+    import numpy as np
+    import numpy.typing as npt
 
 Lane = Literal["media", "gpu"]
 LANES: tuple[Lane, ...] = ("media", "gpu")

@@ -284,6 +284,11 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "A service that Heimdex depends on did not answer. It is retried automatically.",
             "의존하는 서비스가 응답하지 않았습니다. 자동으로 다시 시도합니다.",
         ),
+        "schema_outdated": _text(
+            503,
+            "The service is being updated. Retry in a few minutes.",
+            "서비스를 업데이트하고 있습니다. 몇 분 뒤에 다시 시도해 주세요.",
+        ),
         "artifact_corrupt": _text(
             500,
             "A stored intermediate result is damaged. It is computed again automatically.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 
 import grpc
@@ -9,7 +10,7 @@ from google.cloud import run_v2
 from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
 
 from common.config import Settings
-from common.domain import Lane
+from common.domain import LANES, Lane
 from common.effects import effect as durable_effect
 from common.google_errors import GOOGLE_ERRORS, translate
 
@@ -25,7 +26,7 @@ class JobRunner:
     Args:
         client: the official client.
         project: of the jobs.
-        region: of the jobs, e.g. `asia-northeast3`.
+        regions: of each lane's job, e.g. `asia-northeast3`.
         timeout_s: for one call.
     """
 
@@ -34,11 +35,12 @@ class JobRunner:
         client: run_v2.JobsClient,
         *,
         project: str,
-        region: str,
+        regions: Mapping[Lane, str],
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
         self._client = client
-        self._parent = f"projects/{project}/locations/{region}"
+        self._project = project
+        self._regions = dict(regions)
         self._timeout_s = timeout_s
 
     @classmethod
@@ -50,7 +52,8 @@ class JobRunner:
             client = run_v2.JobsClient(transport=JobsGrpcTransport(channel=channel))
         else:
             client = run_v2.JobsClient()
-        return cls(client, project=settings.project, region=settings.region, timeout_s=timeout_s)
+        regions = {lane: settings.job_region(lane) for lane in LANES}
+        return cls(client, project=settings.project, regions=regions, timeout_s=timeout_s)
 
     def run(self, lane: Lane, *, effect: str) -> None:
         """Start an execution of `heimdex-{lane}`; returns when Cloud Run accepted, not when done.
@@ -66,7 +69,7 @@ class JobRunner:
             TransientError: no quota or no answer; ring again later.
             ConfigError: no such job, or no right to run it.
         """
-        name = f"{self._parent}/jobs/heimdex-{lane}"
+        name = f"projects/{self._project}/locations/{self._regions[lane]}/jobs/heimdex-{lane}"
         with durable_effect(effect):
             try:
                 self._client.run_job(name=name, timeout=self._timeout_s, retry=None)

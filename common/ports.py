@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from common.bus import Received
 from common.domain import Lane
-from common.storage import ObjectInfo
+
+if TYPE_CHECKING:
+    # Whoever names a port need not load, or even ship, the library behind it.
+    from common.bus import Received
+    from common.storage import ObjectInfo
 
 
 class Objects(Protocol):

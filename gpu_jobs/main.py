@@ -13,11 +13,12 @@ from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
-from common import log
+from common import log, tracing
 from common.bus import Bus
 from common.config import Settings, load
 from common.database import Database
 from common.domain import LANES, Lane, MediaLimits
+from common.errors import ConfigError, TransientError
 from common.index_version import index_version
 from common.ledger.claims import Claims
 from common.ledger.endings import Endings
@@ -25,6 +26,7 @@ from common.ledger.outbox import Outbox
 from common.ledger.policy import LeasePolicy
 from common.ledger.stages import Stages
 from common.ledger.uploads import Uploads
+from common.sql.version import SchemaOutdatedError
 from common.storage import ObjectStore
 from common.videos import people
 from gpu_jobs import sandbox
@@ -42,7 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Work on one lane; returns the exit code: 0 unless the worker itself is broken."""
     options = _parser().parse_args(arguments)
     log.configure(f"heimdex-{options.lane}")
-    worker = connect(load(), options.lane, once=options.once)
+    try:
+        settings = load()
+        tracing.configure(settings, f"heimdex-{options.lane}")
+        worker = connect(settings, options.lane, once=options.once)
+    except (ConfigError, SchemaOutdatedError) as error:
+        log.event("worker.refused", severity="ERROR", error=error)
+        return 1
     return supervise(worker)
 
 
@@ -90,8 +98,10 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
 
     Raises:
         ConfigError: the settings do not name them all, or the profile is not available.
+        SchemaOutdatedError: the database waits for a migration.
     """
     db = Database.connect(settings)
+    _refuse_older_schema(db)
     bus = Bus.connect(settings)
     policy = LeasePolicy.of(settings)
     claims, endings = Claims(db, policy), Endings(db, policy)
@@ -127,6 +137,18 @@ def connect(settings: Settings, lane: Lane, *, once: bool) -> Worker:
             once=once,
         ),
     )
+
+
+def _refuse_older_schema(db: Database) -> None:
+    """Before a message is pulled that could only go back."""
+    try:
+        db.check_schema()
+    except SchemaOutdatedError:
+        db.close()
+        raise
+    except TransientError as error:
+        # Not to be had now; the first transaction looks again.
+        log.event("schema.unchecked", severity="WARNING", error=error)
 
 
 def _load_models(settings: Settings) -> object:

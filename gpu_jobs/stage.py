@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common.artifact_values import types_of
 from common.domain import Lane
 from common.ledger.endings import Indexed
 
@@ -83,7 +84,7 @@ class Stage:
         """What is stored: the result, or its part."""
         if not self.part:
             return self.result_type
-        kind: type[Any] = typing.get_type_hints(self.result_type)[self.part]
+        kind: type[Any] = types_of(self.result_type)[self.part]
         return kind
 
     def expects(self, need: str) -> type[Any]:

@@ -23,6 +23,9 @@ def refusal(error: Exception, *, request_id: str) -> flask.Response:
     known = _known(error)
     if known.code == "internal":
         log.event("http.crashed", severity="ERROR", error=error)
+    elif known.retryable:
+        # Clients are told that it is for now; operators, what it is.
+        log.event("http.unavailable", severity="WARNING", error=error)
     language = preferred(flask.request.headers.get("Accept-Language"))
     problem = problem_of(known, language=language, request_id=request_id)
     flask.g.code = problem.code

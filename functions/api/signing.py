@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from common.config import Settings
-from common.storage import ObjectStore
 from functions.api.services import SignedUpload
+
+if TYPE_CHECKING:
+    from common.storage import ObjectStore
 
 
 class LazySigner:
@@ -50,6 +53,9 @@ class LazySigner:
         )
 
     def _connected(self) -> ObjectStore:
+        # Imported here: the library takes longer to load than most requests to answer.
+        from common.storage import ObjectStore
+
         with self._lock:
             if self._store is None:
                 self._store = ObjectStore.connect(self._settings)

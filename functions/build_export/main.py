@@ -11,10 +11,9 @@ from functools import cache
 import flask
 import functions_framework
 
-from common import config, log
+from common import config, log, tracing
 from common.database import Database
 from common.messages import ExportRequested, decode, unwrap_push
-from common.storage import ObjectStore
 from common.web.envelope import harden
 from common.web.pushes import answer_push
 from functions.build_export.archive import Builder
@@ -25,8 +24,11 @@ harden()
 
 @cache
 def _builder() -> Builder:
-    """Wired once per instance, when the first push comes."""
+    """Wired once per instance, when the first push comes, and Google's libraries with it."""
+    from common.storage import ObjectStore
+
     settings = config.load()
+    tracing.configure(settings, "build_export")
     db = Database.connect(settings)
     return Builder(db, ObjectStore.connect(settings), settings.artifacts_bucket)
 
@@ -39,5 +41,6 @@ def build_export(request: flask.Request) -> flask.Response:
 
 def _take(body: bytes) -> None:
     pushed = unwrap_push(body)
-    with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
-        _builder().build(decode(ExportRequested, pushed.data))
+    builder, trace = _builder(), pushed.attributes.get("traceparent", "")
+    with tracing.span("export", parent=trace, kind="consumer"):
+        builder.build(decode(ExportRequested, pushed.data))

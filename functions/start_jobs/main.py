@@ -11,21 +11,17 @@ from functools import cache
 import flask
 import functions_framework
 
-from common import config, log
+from common import config, log, tracing
 from common.arrivals import Arrivals
-from common.bus import Bus
 from common.config import Settings
 from common.database import Database
-from common.jobs import JobRunner
 from common.ledger.claims import Claims
 from common.ledger.outbox import Outbox
 from common.ledger.policy import LeasePolicy
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
 from common.messages import Push, RunReady, decode, decode_push
-from common.storage import ObjectStore
 from common.web.envelope import harden
-from common.web.firebase import FirebaseAccounts
 from common.web.pushes import answer_push
 from functions.start_jobs.doorbell import Doorbell
 from functions.start_jobs.sweeping import Buckets, Sweeper, Timing
@@ -45,11 +41,18 @@ class Services:
 @cache
 def _services() -> Services:
     """Wired once per instance, when the first push comes."""
-    return connect(config.load())
+    settings = config.load()
+    tracing.configure(settings, "start_jobs")
+    return connect(settings)
 
 
 def connect(settings: Settings) -> Services:
-    """Wire the function to the services that the settings name."""
+    """Wire the function to the services that the settings name, loading Google's libraries."""
+    from common.bus import Bus
+    from common.jobs import JobRunner
+    from common.storage import ObjectStore
+    from common.web.firebase import FirebaseAccounts
+
     db = Database.connect(settings)
     outbox = Outbox(db, Bus.connect(settings))
     uploads = Uploads(db, grace_s=settings.upload_grace_s)
@@ -83,8 +86,10 @@ def start_jobs(request: flask.Request) -> flask.Response:
 
 def _take(body: bytes) -> None:
     push = decode_push(body)
-    with log.bound(traceparent=push.traceparent):
-        handle(push, _services())
+    services = _services()
+    name = "sweep" if push.lane is None else f"doorbell {push.lane}"
+    with tracing.span(name, parent=push.traceparent, kind="consumer"):
+        handle(push, services)
 
 
 def handle(push: Push, services: Services) -> None:

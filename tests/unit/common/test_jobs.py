@@ -103,3 +103,25 @@ def test_effect_is_named(runner: JobRunner, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(effects, "_point", points.append)
     runner.run("gpu", effect="test.run_job")
     assert points == ["before:test.run_job", "after:test.run_job"]
+
+
+def test_lanes_run_where_their_jobs_are(tmp_path: Path) -> None:
+    """The gpu lane's job may be in another region than everything else."""
+    job = JobSpec(command=(sys.executable, "-S", "-c", ""), env={})
+    with JobsServer(
+        {"heimdex-gpu": job}, tmp_path, project="test-project", region="asia-southeast1"
+    ) as server:
+        settings = Settings(
+            project="test-project",
+            region="asia-northeast3",
+            gpu_region="asia-southeast1",
+            uploads_bucket="uploads",
+            artifacts_bucket="artifacts",
+            run_endpoint=server.endpoint,
+        )
+        with JobRunner.connect(settings, timeout_s=5) as runner:
+            runner.run("gpu", effect="test.run_job")
+            with pytest.raises(ConfigError):
+                runner.run("media", effect="test.run_job")
+        assert server.wait_idle(20)
+        assert len(server.executions("heimdex-gpu")) == 1
