@@ -58,8 +58,6 @@ def test_every_name_in_a_command_is_of_something(block: Block) -> None:
 
     That a command of the cloud does what it should, nothing here shows: nobody has run it.
     """
-    if block.kind != "local" and not (checks.TERRAFORM / "envs").exists():
-        pytest.skip("the environments are not here")
     found = [problem for command in block.commands for problem in checks.problems(command)]
     assert not found, f"{block.where}: {found}"
 
@@ -97,8 +95,6 @@ def test_a_wrong_name_is_noticed(command: str, problem: str) -> None:
 
 def test_a_wrong_resource_is_noticed() -> None:
     """A job that Terraform does not make, and a flag that the operator's command does not have."""
-    if not (checks.TERRAFORM / "envs").exists():
-        pytest.skip("the environments are not here")
     for command, problem in (
         ("gcloud run jobs execute heimdex-nobody", "nothing of the name heimdex-nobody"),
         ("gcloud run jobs execute heimdex-operator --args=list,--colour", "no --colour"),
