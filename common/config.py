@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     cloud_sql_instance: str = ""
     database_name: str = "heimdex"
     database_user: str = ""
+    #: Role to act as once logged in. Only the migrate job has one: who makes roles has to be the
+    #: role that may, since PostgreSQL's CREATEROLE does not come with membership.
+    database_role: str = ""
     #: Login → runtime role, for the migrate job to see to; JSON.
     database_logins: dict[str, str] = {}
     #: A process that is frozen inside a transaction keeps its locks for no longer than this.

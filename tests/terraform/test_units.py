@@ -32,7 +32,6 @@ def environments(plan: Any) -> dict[str, dict[str, str]]:
 def test_settings_can_be_read(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every variable is a setting that exists, and together they are enough to start."""
     known = {f"HEIMDEX_{name.upper()}" for name in Settings.model_fields}
-    known |= {"HEIMDEX_DATABASE_LOGINS"}  # of the migrate job alone
     units = environments(plan)
     assert len(units) >= 10
     for unit, environment in units.items():

@@ -30,7 +30,7 @@ module "identity" {
   project_id         = var.project_id
   accounts           = merge({ for unit, facts in local.units : unit => facts.purpose }, local.helpers)
   account_grants     = local.account_grants
-  authorized_domains = var.authorized_domains
+  authorized_domains = concat([local.host], var.authorized_domains)
   custom_roles       = local.custom_roles
   open_registration  = var.open_registration
   project_grants     = local.project_grants
@@ -73,7 +73,7 @@ module "storage" {
   project_id    = var.project_id
   force_destroy = !var.deletion_protection
   grants        = local.bucket_grants
-  web_origins   = var.web_origins
+  web_origins   = local.origins
 
   buckets = {
     artifacts = {
@@ -128,7 +128,7 @@ module "functions" {
 
   project_id    = var.project_id
   region        = var.region
-  environment   = local.settings
+  environment   = merge(local.settings, module.observability.environment)
   functions     = local.functions
   vpc_connector = module.network.connector_id
 
@@ -176,4 +176,29 @@ module "scheduler" {
   region     = var.region
   paused     = var.paused
   topic_id   = module.messaging.topic_ids["heimdex-sweep"]
+}
+
+module "edge" {
+  source = "../edge"
+
+  project_id     = var.project_id
+  region         = var.region
+  api_service    = module.functions.names.api
+  domain         = var.domain
+  protection     = var.front_door
+  search_service = module.functions.names.search
+}
+
+module "observability" {
+  source = "../observability"
+
+  project_id               = var.project_id
+  api_host                 = local.host
+  budget                   = var.budget
+  database_instance        = local.database_instance
+  dead_letter_subscription = "heimdex-dead-letter-push"
+  functions                = module.functions.names
+  jobs                     = { for lane in ["gpu", "media"] : lane => module.jobs.names[lane] }
+  notification_emails      = var.notification_emails
+  runbook_base_url         = var.runbook_base_url
 }
