@@ -69,6 +69,7 @@ module "delivery" {
   repository           = var.repository
   approval_required    = var.approval_required
   check_other_branches = var.check_other_branches
+  substitutions        = var.substitutions
 
   depends_on = [google_project_service.this]
 }

@@ -26,7 +26,9 @@ locals {
     "roles/compute.viewer",
     "roles/eventarc.viewer",
     "roles/firebasehosting.viewer",
+    "roles/iam.roleViewer",
     "roles/iam.securityReviewer",
+    "roles/iam.serviceAccountViewer",
     "roles/identityplatform.viewer",
     "roles/logging.logWriter", # its own build's log
     "roles/monitoring.viewer",
@@ -35,6 +37,7 @@ locals {
     "roles/secretmanager.viewer", # names, never values
     "roles/serviceusage.serviceUsageViewer",
     "roles/storage.bucketViewer",
+    "roles/vpcaccess.viewer",
   ])
 
   # What the modules make, service by service, instead of the basic role editor.
@@ -56,13 +59,19 @@ locals {
     "roles/logging.configWriter",
     "roles/logging.logWriter",
     "roles/monitoring.editor",
+    "roles/ondemandscanning.admin", # to scan images
     "roles/pubsub.admin",
     "roles/run.admin",
     "roles/secretmanager.admin",
     "roles/servicenetworking.networksAdmin",
     "roles/serviceusage.serviceUsageAdmin",
     "roles/storage.admin",
+    "roles/vpcaccess.admin",
   ])
+
+  delegable_roles = [
+    for role in sort(var.delegable_roles) : startswith(role, "heimdex.") ? "projects/${var.project_id}/roles/${role}" : role
+  ]
 }
 
 resource "google_project_iam_member" "planner" {
@@ -91,7 +100,7 @@ resource "google_project_iam_member" "deployer_grants" {
   condition {
     title       = "only-the-units-roles"
     description = "Grants of these roles only."
-    expression  = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly([${join(", ", [for role in sort(var.delegable_roles) : "'${role}'"])}])"
+    expression  = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly([${join(", ", [for role in local.delegable_roles : "'${role}'"])}])"
   }
 }
 
