@@ -86,7 +86,13 @@ def push(store: Bucket, bucket: str, name: str, root: Path, paths: Iterable[str]
 
 
 def pull(
-    store: Bucket, bucket: str, name: str, root: Path, *, below: str = "", without: str | None = None
+    store: Bucket,
+    bucket: str,
+    name: str,
+    root: Path,
+    *,
+    below: str = "",
+    without: str | None = None,
 ) -> None:
     """Fetch the files of a manifest that are not there yet, several at once, and verify those.
 
