@@ -17,6 +17,14 @@ DIR ?= $(STATE)/models
 # In how many processes `make fuzz` tries mutants.
 FUZZ_JOBS ?= 2
 
+# What the steps of a release are told; see cloudbuild.yaml.
+export APPLY ENV FIRST FUNCTIONS IMAGES MODELS_REGION PROFILE REGION REVISION SOURCES_BUCKET STATE_BUCKET TAG
+RELEASE = PATH="$(CURDIR)/build/bin:$$PATH" $(PYTHON) -m local.release
+# Fetched, checked, where there is none.
+TERRAFORM_VERSION = 1.11.4
+TERRAFORM_SHA256 = 268000fca5c61021c6396893d9483007ba589ad9d0aaccbd7dfa8c78bf7dbe23
+TERRAFORM = $(if $(shell command -v terraform),,$(CURDIR)/build/bin/terraform)
+
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP = $(VENV)/.installed-demo
@@ -26,9 +34,11 @@ MODEL_STAMP = $(VENV)/.installed-models
 RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
+.PHONY: help setup setup-tests check fix test test-deep demo up admin stats metrics migrate openapi lock sbom \
         models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
-        defences soak faults tf-check costs
+        defences soak faults tf-check costs \
+        package check-pins images scan upload-bundles tf-plan tf-apply migrate-job models-job smoke \
+        settle rollback dry-run bench-bundles
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +109,12 @@ up: $(RUN_STAMP) ## Run the local cloud until Ctrl-C
 admin: $(RUN_STAMP) ## Look after runs of the local cloud: ARGS="list" or "explain VIDEO" …
 	@$(BIN)/python -m local.admin --state $(STATE) $(ARGS)
 
+stats: $(RUN_STAMP) ## Figures of the running local cloud: users, stage times, backlog, search, cost
+	@$(BIN)/python -m local stats --state $(STATE)
+
+metrics: $(STAMP) ## Write Terraform's list of log-based metrics from common/metrics.py
+	$(BIN)/python -m common.metrics > terraform/modules/observability/metrics.json
+
 migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current schema
 	$(BIN)/python -m common.sql.migrate
 
@@ -141,6 +157,66 @@ bench-models: $(TEST_STAMP) ## Models of full size, random weights: BENCH="--siz
 tf-check: ## Check Terraform with what is installed: STATE_BUCKET=… also plans
 	@PYTHON=$(PYTHON) STATE_BUCKET=$(STATE_BUCKET) .ci/tf-check
 
+bench-bundles: $(STAMP) ## How long each bundle takes to import, to start and to answer first
+	@$(BIN)/python -m local.bundles >/dev/null
+	@$(BIN)/python -m tests.benchmarks.bench_bundles $(BENCH)
+
+# --- releases: the steps of cloudbuild.yaml, which a person can also make by hand -----------------
+#
+# What would change an environment is skipped unless APPLY=true.
+
+package: $(STAMP) ## Stage one source bundle per function into build/functions: PROFILE=…
+	@$(BIN)/python -m local.bundles --profile $(PROFILE)
+
+dry-run: $(STAMP) ## Start every unit as it is deployed, and take an upload through them all
+	@$(BIN)/python -m local.bundles >/dev/null
+	@$(BIN)/python -m local.dry_run $(DRY_RUN)
+
+check-pins: $(STAMP) ## Refuse to release models that nobody has pinned: PROFILE=cpu|gpu
+	@$(if $(filter offline,$(PROFILE)),echo "the offline profile has no models to pin", \
+	  $(BIN)/python -m gpu_jobs.models --profile $(PROFILE) --check-pins)
+
+images: ## Build the jobs' image, and push it: IMAGES=REPOSITORY TAG=… APPLY=true
+	@$(RELEASE) images
+
+scan: ## Look for known weaknesses in the pushed image: APPLY=true
+	@$(RELEASE) scan
+
+upload-bundles: ## Put the bundles where Terraform finds them: SOURCES_BUCKET=… APPLY=true
+	@$(RELEASE) upload-bundles
+
+tf-plan: $(TERRAFORM) ## Plan an environment with what was built: ENV=dev STATE_BUCKET=…
+	@$(RELEASE) tf-plan
+
+tf-apply: $(TERRAFORM) ## Apply what was planned: ENV=dev APPLY=true
+	@$(RELEASE) tf-apply
+
+migrate-job: ## Migrate the database in the cloud: REGION=… APPLY=true
+	@$(RELEASE) migrate-job
+
+models-job: ## Fill the bucket of models: MODELS_REGION=… PROFILE=… APPLY=true
+	@$(RELEASE) models-job
+
+smoke: $(STAMP) ## See whether a deployment answers as it should: URL=… SMOKE=--index
+	@rm -f build/smoke.ok
+	@$(if $(filter false,$(APPLY)),echo "skipped: smoke test (APPLY is false)", \
+	  $(if $(URL),$(BIN)/python -m local.smoke "$(URL)" $(SMOKE) && mkdir -p build && touch build/smoke.ok, \
+	  echo "Error: say URL=…" && exit 1))
+
+settle: ## Roll back if the smoke test did not pass: REGION=… APPLY=true
+	@$(RELEASE) settle
+
+rollback: ## Send traffic back: REGION=… FUNCTIONS="api search" [REVISION=…]
+	@$(RELEASE) rollback
+
+$(CURDIR)/build/bin/terraform:
+	@echo "Fetching Terraform $(TERRAFORM_VERSION) (once)"
+	@mkdir -p $(@D)
+	@curl -fsSL -o $@.zip https://releases.hashicorp.com/terraform/$(TERRAFORM_VERSION)/terraform_$(TERRAFORM_VERSION)_linux_amd64.zip
+	@$(PYTHON) -m zipfile -e $@.zip $(@D)/unpacked
+	@echo "$(TERRAFORM_SHA256)  $(@D)/unpacked/terraform" | sha256sum --check --quiet
+	@install -m 755 $(@D)/unpacked/terraform $@ && rm -r $@.zip $(@D)/unpacked
+
 lock: $(TEST_STAMP) ## Pin every requirement anew, with hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --upgrade --custom-compile-command "make lock" \
@@ -148,6 +224,10 @@ lock: $(TEST_STAMP) ## Pin every requirement anew, with hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" \
 	  --overrides local/requirements-overrides.in gpu_jobs/requirements.in -o gpu_jobs/requirements.txt
+	for each in functions/*/requirements.in; do \
+	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --custom-compile-command "make lock" $$each -o $${each%.in}.txt || exit 1; \
+	done
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command "make lock" \
 	  --overrides local/requirements-overrides.in tests/requirements.in -o tests/requirements.txt

@@ -57,4 +57,4 @@ def _link(package: Requirement, site_packages: Path) -> None:
             continue
         target = site_packages.joinpath(*file.parts)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(os.fspath(installed.locate_file(file)), target)
+        target.symlink_to(os.fspath(installed.locate_file(file)))

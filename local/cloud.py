@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,7 +31,7 @@ from local.environment import (
 )
 from local.executions import JobSpec
 from local.front_door import FrontDoor
-from local.functions import REPOSITORY, FunctionProcess, FunctionSpec
+from local.functions import REPOSITORY, FunctionProcess
 from local.identity import IdentityServer
 from local.jobs import JobsServer
 from local.postgres import Postgres
@@ -41,6 +40,7 @@ from local.scheduler import Scheduler
 from local.storage import StorageServer
 from local.storage.faults import Faults as StorageFaults
 from local.topology import declare_topology
+from local.units import FromSource, Units
 
 _DATABASE = "heimdex"
 #: What accounts of the local cloud may: a laptop has its own limits.
@@ -61,7 +61,6 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         "build_export": "heimdex_api",
     }
 )
-_EVENT_FUNCTIONS = frozenset({"upload_finalized"})
 
 
 class Service(Protocol):
@@ -85,6 +84,7 @@ class Cloud:
         port: of the front door; 0 picks a free one.
         models: that functions and jobs work with.
         tier: of every account, as in the table `tiers`; "free" shows what the limits feel like.
+        units: how functions and jobs are run; from the sources by default.
         on_step: told, in words, what is being started.
     """
 
@@ -95,12 +95,14 @@ class Cloud:
         port: int = 0,
         models: ModelChoice = OFFLINE,
         tier: str = LOCAL_TIER,
+        units: Units | None = None,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._directory = directory.resolve()
         self._port = port
         self._models = models
         self._tier = tier
+        self._units = units or FromSource()
         self._on_step = on_step
         self._stack = ExitStack()
         self._address: CloudAddress | None = None
@@ -180,7 +182,7 @@ class Cloud:
         )
         jobs = self._run(
             JobsServer(
-                _job_specs(environment, postgres), log_dir=logs, project=PROJECT, region=REGION
+                self._job_specs(environment, postgres), log_dir=logs, project=PROJECT, region=REGION
             )
         )
         environment["HEIMDEX_RUN_ENDPOINT"] = jobs.endpoint
@@ -218,9 +220,7 @@ class Cloud:
         """Every function, with its address but not started: others are told the address first."""
         functions = {}
         for name in _ROLES:
-            signature = "cloudevent" if name in _EVENT_FUNCTIONS else "http"
-            spec = FunctionSpec(name=name, signature=signature)
-            functions[name] = FunctionProcess(spec, logs / f"{name}.log")
+            functions[name] = FunctionProcess(self._units.function(name), logs / f"{name}.log")
             # For what fails before they are started; then they are stopped before all else.
             self._stack.callback(functions[name].stop)
         return functions
@@ -235,9 +235,25 @@ class Cloud:
         for name, function in functions.items():
             self._stack.callback(function.stop)
             database_url = postgres.url(_DATABASE, _ROLES[name])
-            function.start({**environment, "HEIMDEX_DATABASE_URL": database_url})
-        for function in functions.values():
-            function.wait_ready()
+            values = {**environment, "HEIMDEX_DATABASE_URL": database_url}
+            function.start(self._units.environment(name, values))
+        for name, function in functions.items():
+            try:
+                function.wait_ready()
+            except RuntimeError as error:
+                self._units.failed(name, error)
+
+    def _job_specs(self, environment: Mapping[str, str], postgres: Postgres) -> dict[str, JobSpec]:
+        values = {**environment, "HEIMDEX_DATABASE_URL": postgres.url(_DATABASE, "heimdex_worker")}
+        return {
+            f"heimdex-{lane}": JobSpec(
+                command=self._units.command(lane),
+                env=self._units.environment(lane, values),
+                max_running=max_running,
+                directory=REPOSITORY,
+            )
+            for lane, max_running in _MAX_RUNNING.items()
+        }
 
     def _start_scheduler(self, pubsub_endpoint: str) -> None:
         settings = Settings(
@@ -263,10 +279,11 @@ def started(
     *,
     models: ModelChoice = OFFLINE,
     tier: str = LOCAL_TIER,
+    units: Units | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Cloud]:
     """A local cloud for the length of a `with` block."""
-    cloud = Cloud(directory, models=models, tier=tier, on_step=on_step)
+    cloud = Cloud(directory, models=models, tier=tier, units=units, on_step=on_step)
     cloud.start()
     try:
         yield cloud
@@ -307,16 +324,3 @@ def _make_buckets(url: str) -> None:
         if not client.bucket(name).exists():
             client.create_bucket(name)
     client.close()
-
-
-def _job_specs(environment: Mapping[str, str], postgres: Postgres) -> dict[str, JobSpec]:
-    database_url = postgres.url(_DATABASE, "heimdex_worker")
-    return {
-        f"heimdex-{lane}": JobSpec(
-            command=(sys.executable, "-m", "gpu_jobs", "--lane", lane),
-            env={**environment, "HEIMDEX_DATABASE_URL": database_url},
-            max_running=max_running,
-            directory=REPOSITORY,
-        )
-        for lane, max_running in _MAX_RUNNING.items()
-    }

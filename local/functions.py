@@ -31,6 +31,9 @@ class FunctionSpec:
     name: str
     #: "http" or "cloudevent".
     signature: str
+    #: Started as it is deployed: out of this folder, by environment variables alone.
+    bundle: Path | None = None
+    python: str = sys.executable
 
 
 class FunctionProcess:
@@ -65,8 +68,8 @@ class FunctionProcess:
         with self._listening, self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _HAND_OVER, "sh", *self._command()],
-                cwd=REPOSITORY,
-                env=dict(environment),
+                cwd=self.spec.bundle or REPOSITORY,
+                env={**environment, "PORT": str(self._port)},
                 stdin=self._listening.fileno(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -111,8 +114,11 @@ class FunctionProcess:
             connection.close()
 
     def _command(self) -> list[str]:
+        framework = [self.spec.python, "-m", "functions_framework"]
+        if self.spec.bundle is not None:
+            return framework
         return [
-            *(sys.executable, "-m", "functions_framework"),
+            *framework,
             *("--source", f"functions/{self.spec.name}/main.py"),
             *("--target", self.spec.name),
             *("--signature-type", self.spec.signature),

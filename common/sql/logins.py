@@ -48,7 +48,12 @@ def _settle(connection: Connection, login: str, role: str) -> Iterator[str]:
     has = set(connection.execute(_ROLES_OF, {"login": login}).scalars())
     for other in sorted(has - {role}):
         connection.exec_driver_sql(f"REVOKE {quote(other)} FROM {quote(login)}")
-        yield f"{login} is no longer {other}"
+        yield f"{_account(login)} is no longer {other}"
     if role not in has:
         connection.exec_driver_sql(f"GRANT {quote(role)} TO {quote(login)}")
-        yield f"{login} is {role}"
+        yield f"{_account(login)} is {role}"
+
+
+def _account(login: str) -> str:
+    """The part that logs may have: what looks like a person's address is taken out of them."""
+    return login.partition("@")[0]

@@ -6,7 +6,7 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 from common import log
-from common.errors import HeimdexError, InputError, NotFoundError, QuotaError
+from common.errors import ConfigError, HeimdexError, InputError, NotFoundError, QuotaError
 from common.web.language import preferred
 from common.web.problem import MEDIA_TYPE, RETRY_AFTER_S, problem_of
 
@@ -23,6 +23,8 @@ def refusal(error: Exception, *, request_id: str) -> flask.Response:
     known = _known(error)
     if known.code == "internal":
         log.event("http.crashed", severity="ERROR", error=error)
+    elif isinstance(known, ConfigError):
+        log.event("http.misconfigured", severity="ERROR", error=error)
     elif known.retryable:
         # Clients are told that it is for now; operators, what it is.
         log.event("http.unavailable", severity="WARNING", error=error)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from common import model_mirror
 from common.config import Settings
 from common.domain import Segment
-from common.encoders import TextEncoder, minilm
+from common.encoders import QUERY, TextEncoder, minilm
 from gpu_jobs.models import face_gate
 from gpu_jobs.models.colour import ColourFrames, ColourTagger
 from gpu_jobs.models.device import Device
@@ -195,7 +195,8 @@ def load(settings: Settings) -> Models:
     # Only a process that needs them pays for what they import.
     from gpu_jobs.models.downloaded import DownloadedModels, ModelChoice
 
-    model_mirror.fetch(settings)
+    # Queries are encoded elsewhere: gigabytes that a worker would wait for, and keep in memory.
+    model_mirror.fetch(settings, without=QUERY)
     models = DownloadedModels(ModelChoice.of(settings))
     models.load()
     return models

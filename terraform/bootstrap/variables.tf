@@ -43,3 +43,9 @@ variable "state_bucket" {
   type        = string
   default     = null
 }
+
+variable "substitutions" {
+  description = "Further substitutions for cloudbuild.yaml, such as { _URL = \"https://heimdex.example.com\" }."
+  type        = map(string)
+  default     = {}
+}

@@ -45,6 +45,8 @@ def spans() -> Iterator[SpanReceiver]:
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iterator[Cloud]:
     """Every stand-in and every function, in real processes, with a tiny face model."""
+    # As `--state` of the command line has it.
+    directory = tmp_path_factory.mktemp("state") / "cloud"
     models = tmp_path_factory.mktemp("faces")
     given = {
         "HEIMDEX_FACE_DETECTOR_FILE": str(faces.detector(models)),
@@ -57,7 +59,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         for name, value in given.items():
             patch.setenv(name, value)
-        with started(tmp_path_factory.mktemp("cloud")) as running:
+        with started(directory) as running:
             yield running
 
 

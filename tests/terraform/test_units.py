@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from common.config import Settings
+from common.database import _MAX_OVERFLOW, _POOL_SIZE
 from local.cloud import _ROLES as ROLES
 from tests.terraform.grants import resources
 
 _GPU_TASK_LIMIT_S = 3_000
+_POOL = _POOL_SIZE + _MAX_OVERFLOW
+#: Executions of lanes at once, their heartbeats, and what Cloud SQL keeps for itself.
+_FOR_JOBS = 40
 
 
 def environments(plan: Any) -> dict[str, dict[str, str]]:
@@ -103,6 +107,18 @@ def test_data_is_protected_from_destroying(plan: Any) -> None:
     assert instance["deletion_protection"] is True
     assert instance["settings"][0]["deletion_protection_enabled"] is True
     assert not any(bucket["force_destroy"] for bucket in _of(plan, "google_storage_bucket"))
+
+
+def test_database_has_connections_for_all(plan: Any) -> None:
+    """With every function at its most instances, each with all it may hold, jobs still get in."""
+    [instance] = _of(plan, "google_sql_database_instance")
+    flags = {flag["name"]: flag["value"] for flag in instance["settings"][0]["database_flags"]}
+    for_functions = sum(
+        config["max_instance_count"] * min(config["max_instance_request_concurrency"], _POOL)
+        for function in _of(plan, "google_cloudfunctions2_function")
+        for config in function["service_config"]
+    )
+    assert int(flags["max_connections"]) >= for_functions + _FOR_JOBS
 
 
 def _of(plan: Any, kind: str) -> list[dict[str, Any]]:

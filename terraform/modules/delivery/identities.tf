@@ -26,7 +26,9 @@ locals {
     "roles/compute.viewer",
     "roles/eventarc.viewer",
     "roles/firebasehosting.viewer",
+    "roles/iam.roleViewer",
     "roles/iam.securityReviewer",
+    "roles/iam.serviceAccountViewer",
     "roles/identityplatform.viewer",
     "roles/logging.logWriter", # its own build's log
     "roles/monitoring.viewer",
@@ -35,6 +37,7 @@ locals {
     "roles/secretmanager.viewer", # names, never values
     "roles/serviceusage.serviceUsageViewer",
     "roles/storage.bucketViewer",
+    "roles/vpcaccess.viewer",
   ])
 
   # What the modules make, service by service, instead of the basic role editor.
@@ -56,13 +59,19 @@ locals {
     "roles/logging.configWriter",
     "roles/logging.logWriter",
     "roles/monitoring.editor",
+    "roles/ondemandscanning.admin", # to scan images
     "roles/pubsub.admin",
     "roles/run.admin",
     "roles/secretmanager.admin",
     "roles/servicenetworking.networksAdmin",
     "roles/serviceusage.serviceUsageAdmin",
     "roles/storage.admin",
+    "roles/vpcaccess.admin",
   ])
+
+  delegable_roles = [
+    for role in sort(var.delegable_roles) : startswith(role, "heimdex.") ? "projects/${var.project_id}/roles/${role}" : role
+  ]
 }
 
 resource "google_project_iam_member" "planner" {
@@ -74,6 +83,8 @@ resource "google_project_iam_member" "planner" {
 }
 
 resource "google_project_iam_member" "deployer" {
+  # checkov:skip=CKV_GCP_41: it attaches accounts that it makes itself, so no list of them can be there before.
+  # checkov:skip=CKV_GCP_49: the same; whoever deploys everything decides what runs as whom.
   for_each = local.deployer_roles
 
   project = var.project_id
@@ -91,7 +102,7 @@ resource "google_project_iam_member" "deployer_grants" {
   condition {
     title       = "only-the-units-roles"
     description = "Grants of these roles only."
-    expression  = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly([${join(", ", [for role in sort(var.delegable_roles) : "'${role}'"])}])"
+    expression  = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly([${join(", ", [for role in local.delegable_roles : "'${role}'"])}])"
   }
 }
 

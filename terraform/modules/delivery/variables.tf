@@ -16,21 +16,28 @@ variable "check_other_branches" {
 }
 
 variable "delegable_roles" {
-  description = "Roles that the deployer may grant or take away on the project; a grant of any other is refused."
+  description = "Roles that the deployer may grant or take away on the project; a grant of any other is refused. What begins with heimdex. is a custom role of the project."
   type        = set(string)
   default = [
+    "heimdex.accountEraser",
+    "heimdex.accountReader",
     "roles/cloudsql.client",
     "roles/cloudsql.instanceUser",
-    "roles/cloudtrace.agent",
     "roles/eventarc.eventReceiver",
     "roles/logging.logWriter",
-    "roles/monitoring.metricWriter",
     "roles/pubsub.publisher",
+    "roles/storage.objectViewer",
+    "roles/telemetry.tracesWriter",
   ]
 
   validation {
     condition     = length(setintersection(var.delegable_roles, ["roles/owner", "roles/editor", "roles/resourcemanager.projectIamAdmin", "roles/iam.serviceAccountTokenCreator"])) == 0
     error_message = "With such a role the deployer could give itself every right."
+  }
+
+  validation {
+    condition     = length(var.delegable_roles) <= 10
+    error_message = "An IAM condition compares with ten roles at most."
   }
 }
 
