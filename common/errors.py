@@ -37,6 +37,11 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
             "Sign in and send a valid ID token in the Authorization header.",
             "로그인한 뒤 유효한 ID 토큰을 Authorization 헤더에 넣어 보내 주세요.",
         ),
+        "sign_in_again": _text(
+            401,
+            "You signed in too long ago for this. Sign in again, and repeat it within five minutes.",
+            "로그인한 지 오래되었습니다. 다시 로그인하고 5분 안에 다시 시도해 주세요.",
+        ),
         "not_found": _text(
             404,
             "There is nothing here under this id. Check the id; it may have been deleted.",
@@ -472,6 +477,13 @@ class AuthError(PermanentError):
 
     def __init__(self, detail: str = "") -> None:
         super().__init__("unauthenticated", detail)
+
+
+class StaleSignInError(PermanentError):
+    """A token that verifies, of somebody who signed in too long ago for what is asked."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("sign_in_again", detail)
 
 
 class ContractError(PermanentError):

@@ -77,6 +77,8 @@ class FirebaseIdentity:
     #: None for an anonymous account.
     email: str | None
     email_verified: bool = False
+    #: When they last proved who they are, in seconds since 1970.
+    signed_in_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,8 @@ class Principal:
     user_id: UUID
     firebase_uid: str
     email_verified: bool = False
+    #: When they last proved who they are, in seconds since 1970.
+    signed_in_s: float = 0.0
 
 
 class RequestHeaders(Protocol):
@@ -143,7 +147,10 @@ def principal(db: Database, identity: FirebaseIdentity) -> Principal:
                 raise AuthError("the account was deleted")
         _known.add(user_id)
     return Principal(
-        user_id=user_id, firebase_uid=identity.uid, email_verified=identity.email_verified
+        user_id=user_id,
+        firebase_uid=identity.uid,
+        email_verified=identity.email_verified,
+        signed_in_s=identity.signed_in_s,
     )
 
 
@@ -183,6 +190,7 @@ def _identity(claims: Mapping[str, Any]) -> FirebaseIdentity:
         email=email if isinstance(email, str) else None,
         # What is not true is not verified, whatever else it is.
         email_verified=claims.get("email_verified") is True,
+        signed_in_s=float(claims["auth_time"]),
     )
 
 

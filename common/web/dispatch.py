@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -14,12 +15,13 @@ from werkzeug.datastructures import MultiDict
 
 from common import audit, log
 from common.database import Database
-from common.errors import QuotaError, TransientError
+from common.errors import QuotaError, StaleSignInError, TransientError
 from common.quotas.buckets import BUCKETS, BucketName, charge
 from common.web import idempotency
 from common.web.conditions import IfMatch, entity_tag
 from common.web.idempotency import Answer, Attempt
 from common.web.language import preferred
+from common.web.limits import RECENT_SIGN_IN_S
 from common.web.models import BodyModel, PageQuery, QueryModel, ResponseModel
 from common.web.pages import PageScope, PageTokens
 from common.web.routes import Authenticate, Principal, Reply, Route
@@ -118,7 +120,10 @@ class Dispatcher(Generic[ServicesT]):
         return answer
 
     def _principal(self, route: Route) -> Principal:
-        return self.authenticate(flask.request.headers, check_revoked=route.check_revoked)
+        principal = self.authenticate(flask.request.headers, check_revoked=route.check_revoked)
+        if route.recent_sign_in and time.time() - principal.signed_in_s > RECENT_SIGN_IN_S:
+            raise StaleSignInError
+        return principal
 
     def _inputs(
         self, route: Route, path: Mapping[str, str], principal: Principal | None

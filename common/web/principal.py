@@ -21,6 +21,10 @@ class Principal(Protocol):
     def email_verified(self) -> bool:
         """Whether their address is theirs, as the token says."""
 
+    @property
+    def signed_in_s(self) -> float:
+        """When they last proved who they are, in seconds since 1970; refreshing is no proof."""
+
 
 class RequestHeaders(Protocol):
     """Headers that may repeat, such as `flask.request.headers`."""

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from typing import Final
+
 import flask
 from werkzeug.exceptions import HTTPException
 
 from common import log
 from common.errors import ConfigError, HeimdexError, InputError, NotFoundError, QuotaError
 from common.web.language import preferred
+from common.web.limits import RECENT_SIGN_IN_S
 from common.web.problem import MEDIA_TYPE, RETRY_AFTER_S, problem_of
+
+#: What 401 asks for, by code, where a token alone is not enough (RFC 9470).
+_CHALLENGES: Final = {
+    "sign_in_again": (
+        f'Bearer error="insufficient_user_authentication", max_age="{RECENT_SIGN_IN_S}"'
+    )
+}
 
 
 def refusal(error: Exception, *, request_id: str) -> flask.Response:
@@ -35,8 +46,8 @@ def refusal(error: Exception, *, request_id: str) -> flask.Response:
     response.headers["Content-Language"] = language
     if (retry_after_s := _retry_after_s(known)) is not None:
         response.headers["Retry-After"] = str(retry_after_s)
-    if problem.code == "unauthenticated":
-        response.headers["WWW-Authenticate"] = "Bearer"
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = _CHALLENGES.get(problem.code, "Bearer")
     if isinstance(error, HTTPException) and (allow := _allow(error)):
         response.headers["Allow"] = allow
     return response

@@ -79,6 +79,9 @@ class Route:
     charge: BucketName | None
     #: Ask Firebase whether the token was revoked or the user disabled.
     check_revoked: bool
+    #: Only for whoever signed in within the last minutes: what a stolen or borrowed session must
+    #: not be enough for.
+    recent_sign_in: bool
     #: Answers carry an ETag and If-None-Match is honoured.
     conditional: bool
     #: Keyword parameters of the handler and their types.
@@ -125,6 +128,8 @@ class Route:
         codes = {"invalid_request", "internal", "request_too_large", *self.errors}
         if self.authenticated:
             codes |= {"unauthenticated", "unavailable"}
+        if self.recent_sign_in:
+            codes.add("sign_in_again")
         if UUID in self.path_parameters.values():
             codes.add("not_found")
         if "page" in self.inputs:
@@ -180,6 +185,7 @@ class RouteTable(Generic[ServicesT]):
         status: int = 201,
         errors: tuple[str, ...] = (),
         check_revoked: bool = False,
+        recent_sign_in: bool = False,
         charge: BucketName | None = None,
     ) -> Callable[[HandlerT], HandlerT]:
         """Declare a handler that makes something; Idempotency-Key is honoured.
@@ -195,6 +201,7 @@ class RouteTable(Generic[ServicesT]):
             effect=effect,
             status=status,
             check_revoked=check_revoked,
+            recent_sign_in=recent_sign_in,
             charge=charge,
         )
 
@@ -205,11 +212,23 @@ class RouteTable(Generic[ServicesT]):
         return self._declare("PATCH", path, summary=summary, errors=errors, effect=effect)
 
     def delete(
-        self, path: str, *, summary: str, effect: str, errors: tuple[str, ...] = ()
+        self,
+        path: str,
+        *,
+        summary: str,
+        effect: str,
+        errors: tuple[str, ...] = (),
+        recent_sign_in: bool = False,
     ) -> Callable[[HandlerT], HandlerT]:
         """Declare a handler that destroys something; revoked tokens are refused."""
         return self._declare(
-            "DELETE", path, summary=summary, errors=errors, effect=effect, check_revoked=True
+            "DELETE",
+            path,
+            summary=summary,
+            errors=errors,
+            effect=effect,
+            check_revoked=True,
+            recent_sign_in=recent_sign_in,
         )
 
     def _declare(
@@ -222,6 +241,7 @@ class RouteTable(Generic[ServicesT]):
         effect: str | None = None,
         status: int = 200,
         check_revoked: bool = False,
+        recent_sign_in: bool = False,
         conditional: bool = False,
         charge: BucketName | None = None,
     ) -> Callable[[HandlerT], HandlerT]:
@@ -237,6 +257,7 @@ class RouteTable(Generic[ServicesT]):
                 effect=effect,
                 charge=charge,
                 check_revoked=check_revoked,
+                recent_sign_in=recent_sign_in,
                 conditional=conditional,
                 inputs=inputs,
                 response=response,
@@ -278,6 +299,8 @@ def _check(route: Route) -> None:
         raise TypeError(f"{route.name}: unknown error codes {unknown}")
     if route.effect is not None and "tx" not in route.inputs:
         raise TypeError(f"{route.name}: an effect needs a transaction")
+    if route.recent_sign_in and not (route.authenticated and route.check_revoked):
+        raise TypeError(f"{route.name}: a recent sign-in needs a principal who is looked up")
     if route.charge is not None and not route.authenticated:
         raise TypeError(f"{route.name}: a charge needs a principal")
     if "tx" in route.inputs and not route.authenticated:

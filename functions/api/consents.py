@@ -40,6 +40,7 @@ def get_face_consent(services: Api, *, principal: Principal, tx: Connection) -> 
     status=200,
     errors=("feature_disabled",),
     check_revoked=True,
+    recent_sign_in=True,
 )
 def give_face_consent(
     services: Api, *, principal: Principal, tx: Connection, body: ConsentGiven

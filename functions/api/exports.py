@@ -66,6 +66,7 @@ class Export(ResponseModel):
     status=202,
     errors=("exports_exhausted",),
     check_revoked=True,
+    recent_sign_in=True,
 )
 def create_export(
     services: Api, *, principal: Principal, tx: Connection, body: ExportRequest

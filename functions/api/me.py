@@ -145,6 +145,7 @@ def _quota(level: Level) -> Quota:
     summary="Delete the account and everything in it",
     effect="account.erase",
     errors=("not_found",),
+    recent_sign_in=True,
 )
 def delete_me(
     services: Api, *, principal: Principal, tx: Connection, query: AccountDeletion

@@ -43,7 +43,11 @@ def authenticate_header(*, header: str, check_revoked: bool) -> dict[str, Any]:
         identity = authenticate(Headers({"Authorization": header}), check_revoked=check_revoked)
     except HeimdexError as error:
         return {"error": type(error).__name__, "code": error.code}
-    return {"uid": identity.uid, "email": identity.email}
+    return {
+        "uid": identity.uid,
+        "email": identity.email,
+        "signed_in_s": identity.signed_in_s,
+    }
 
 
 @cache

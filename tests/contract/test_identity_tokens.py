@@ -79,6 +79,13 @@ def test_claims_are_firebases(setting: Setting) -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
+def test_a_sign_in_is_as_old_as_firebase_says(setting: Setting) -> None:
+    """The time of the sign-in is the token's `auth_time`, however new the token is."""
+    at = int(time.time()) - 4_000
+    token = Forge(setting.key).token(auth_time=at)
+    assert setting.process.authenticate(token)["signed_in_s"] == at
+
+
 def test_anonymous_accounts_have_no_email(setting: Setting) -> None:
     """An anonymous sign-up gives a verifiable token without an address."""
     token = IdentityClient(setting.server.url).toolkit("signUp", returnSecureToken=True)["idToken"]

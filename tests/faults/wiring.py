@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -239,7 +240,9 @@ class Wiring:
         """Tokens are Firebase uids; what follows is the production code's."""
         (value,) = headers.getlist("Authorization")
         uid = value.removeprefix("Bearer ")
-        return auth.principal(self.api_database, auth.FirebaseIdentity(uid=uid, email=None))
+        return auth.principal(
+            self.api_database, auth.FirebaseIdentity(uid=uid, email=None, signed_in_s=time.time())
+        )
 
     def _signer(self) -> ObjectStore:
         account = ServiceAccount.from_service_account_info(

@@ -88,3 +88,9 @@ def unverified(app: flask.Flask, user_id: UUID) -> ApiClient:
 def revoked(app: flask.Flask, user_id: UUID) -> ApiClient:
     """The user with a token that Firebase has revoked."""
     return ApiClient(app, f"revoked-{user_id}")
+
+
+@pytest.fixture
+def stale(app: flask.Flask, user_id: UUID) -> ApiClient:
+    """The user in a session that began more than five minutes ago."""
+    return ApiClient(app, f"stale-{user_id}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,21 +45,27 @@ class FakePrincipal:
     user_id: UUID
     firebase_uid: str
     email_verified: bool = True
+    #: Just now, whenever that is.
+    signed_in_s: float = math.inf
 
 
 def authenticate(headers: RequestHeaders, *, check_revoked: bool) -> FakePrincipal:
     """Tokens are user ids; `revoked-…` verifies until somebody asks Firebase.
 
-    The address of `unverified-…` is not verified.
+    The address of `unverified-…` is not verified; `stale-…` signed in a while ago.
     """
     match = re.fullmatch(
-        r"Bearer (revoked-|unverified-)?([0-9a-f-]{36})",
+        r"Bearer (revoked-|unverified-|stale-)?([0-9a-f-]{36})",
         ", ".join(headers.getlist("Authorization")),
     )
     if match is None or (match[1] == "revoked-" and check_revoked):
         raise AuthError("no such token")
-    verified = match[1] != "unverified-"
-    return FakePrincipal(user_id=UUID(match[2]), firebase_uid=match[2], email_verified=verified)
+    return FakePrincipal(
+        user_id=UUID(match[2]),
+        firebase_uid=match[2],
+        email_verified=match[1] != "unverified-",
+        signed_in_s=time.time() - 310 if match[1] == "stale-" else math.inf,
+    )
 
 
 def make_signer() -> ObjectStore:

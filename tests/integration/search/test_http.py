@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ class FakePrincipal:
     user_id: UUID
     firebase_uid: str
     email_verified: bool = True
+    #: Just now, whenever that is.
+    signed_in_s: float = math.inf
 
 
 def authenticator(database: Database) -> Authenticate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -77,6 +78,8 @@ class Someone:
     user_id: UUID
     firebase_uid: str
     email_verified: bool = True
+    #: Just now, whenever that is.
+    signed_in_s: float = math.inf
 
 
 def _authenticate(headers: RequestHeaders, *, check_revoked: bool) -> Someone:
