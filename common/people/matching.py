@@ -221,13 +221,16 @@ def _tracks(clusters: bytes | None) -> npt.NDArray[np.int64]:
 
 
 def _named(found: Appearances, scenes: Any, people: KnownPeople) -> Iterator[Found]:
+    person_ids = [each.bytes for each in people.ids]
     scene_ids = packed.split_ids(scenes.ids)
-    for at in range(len(found.scenes)):
-        yield Found(
-            person_id=people.ids[int(found.people[at])],
-            scene_id=UUID(bytes=scene_ids[int(found.scenes[at])]),
-            confidence=float(np.float32(found.confidence[at])),
-            first_ms=int(found.first_ms[at]),
-            last_ms=int(found.last_ms[at]),
-            best_ms=int(found.best_ms[at]),
-        )
+    columns = zip(
+        found.people.tolist(),
+        found.scenes.tolist(),
+        found.confidence.astype(np.float32).tolist(),
+        found.first_ms.tolist(),
+        found.last_ms.tolist(),
+        found.best_ms.tolist(),
+        strict=True,
+    )
+    for person, scene, confidence, first_ms, last_ms, best_ms in columns:
+        yield Found(person_ids[person], scene_ids[scene], confidence, first_ms, last_ms, best_ms)
