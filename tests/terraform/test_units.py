@@ -10,6 +10,7 @@ import pytest
 from common.config import Settings
 from common.database import _MAX_OVERFLOW, _POOL_SIZE
 from local.cloud import _ROLES as ROLES
+from tests.terraform import plans
 from tests.terraform.grants import resources
 
 _GPU_TASK_LIMIT_S = 3_000
@@ -39,7 +40,7 @@ def test_settings_can_be_read(plan: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     units = environments(plan)
     assert len(units) >= 10
     for unit, environment in units.items():
-        assert set(environment) <= known, unit
+        assert {name for name in environment if name.startswith("HEIMDEX_")} <= known, unit
         with monkeypatch.context() as context:
             for name, value in environment.items():
                 context.setenv(name, value)
@@ -66,6 +67,15 @@ def test_only_the_api_is_told_of_signers(plan: Any) -> None:
     """Nobody else signs, and nobody else is told as whom."""
     signing = {unit for unit, env in environments(plan).items() if "HEIMDEX_UPLOAD_SIGNER" in env}
     assert signing == {"heimdex-api"}
+
+
+def test_only_the_mirror_of_models_asks_the_hub(plan: Any) -> None:
+    """The image switches the hub off for everyone, and the job that fetches from it, on again."""
+    assert "HF_HUB_OFFLINE=1" in (plans.REPOSITORY / "gpu_jobs" / "Dockerfile").read_text()
+    units = environments(plan)
+    assert {u: e["HF_HUB_OFFLINE"] for u, e in units.items() if "HF_HUB_OFFLINE" in e} == {
+        "heimdex-models": "0"
+    }
 
 
 def test_functions_start_from_their_folder(plan: Any) -> None:
