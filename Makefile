@@ -34,9 +34,9 @@ MODEL_STAMP = $(VENV)/.installed-models
 RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
+.PHONY: help setup setup-tests check fix test test-deep demo up admin stats metrics migrate openapi lock sbom \
         models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
-        defences soak faults \
+        defences soak faults tf-check costs \
         package check-pins images scan upload-bundles tf-plan tf-apply migrate-job models-job smoke \
         settle rollback dry-run bench-bundles
 
@@ -77,6 +77,7 @@ check: $(TEST_STAMP) ## Lint, format, types, OpenAPI document up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local.cost_model --check
 
 fix: $(TEST_STAMP) ## Mend what the linter and formatter can mend
 	$(BIN)/ruff check --fix .
@@ -108,6 +109,12 @@ up: $(RUN_STAMP) ## Run the local cloud until Ctrl-C
 admin: $(RUN_STAMP) ## Look after runs of the local cloud: ARGS="list" or "explain VIDEO" …
 	@$(BIN)/python -m local.admin --state $(STATE) $(ARGS)
 
+stats: $(RUN_STAMP) ## Figures of the running local cloud: users, stage times, backlog, search, cost
+	@$(BIN)/python -m local stats --state $(STATE)
+
+metrics: $(STAMP) ## Write Terraform's list of log-based metrics from common/metrics.py
+	$(BIN)/python -m common.metrics > terraform/modules/observability/metrics.json
+
 migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current schema
 	$(BIN)/python -m common.sql.migrate
 
@@ -124,6 +131,9 @@ calibrate: $(RUN_STAMP) ## Fit what a text model's cosines mean: PROFILE=offline
 
 openapi: $(STAMP) ## Write functions/api/openapi.json from the code
 	$(BIN)/python -m local.openapi
+
+costs: $(STAMP) ## Write docs/cost.md from prices, stage times and assumptions
+	$(BIN)/python -m local.cost_model
 
 sbom: $(STAMP) ## Write what Heimdex is made of (CycloneDX) into build/sbom
 	@$(BIN)/python -m local.sbom
@@ -143,6 +153,9 @@ bench-search: $(TEST_STAMP) ## Search against plain columns and HNSW, and by HTT
 
 bench-models: $(TEST_STAMP) ## Models of full size, random weights: BENCH="--size full …"
 	$(BIN)/python -m tests.benchmarks.bench_models $(BENCH)
+
+tf-check: ## Check Terraform with what is installed: STATE_BUCKET=… also plans
+	@PYTHON=$(PYTHON) STATE_BUCKET=$(STATE_BUCKET) .ci/tf-check
 
 bench-bundles: $(STAMP) ## How long each bundle takes to import, to start and to answer first
 	@$(BIN)/python -m local.bundles >/dev/null

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from common import log
+from common import log, tracing
 from common.errors import TransientError
 from common.ledger.outbox import Outbox
 from common.ledger.uploads import Arrival, StoredObject, Uploads
@@ -36,11 +36,19 @@ class Arrivals:
             user_id: the tenant, from the object's name.
             video_id: the video, from the object's name.
             stored: the object.
-            traceparent: W3C trace context, or "".
+            traceparent: of the event. What counts is the trace that the upload began in: Cloud
+                Storage does not pass it on, so the ledger keeps it.
 
         Raises:
             TransientError: the database cannot be reached; nothing happened.
         """
+        began_in = self._uploads.traceparent(user_id, video_id) or traceparent
+        with tracing.span("upload.arrived", parent=began_in, kind="consumer", video_id=video_id):
+            return self._take(user_id, video_id, stored, began_in)
+
+    def _take(
+        self, user_id: UUID, video_id: UUID, stored: StoredObject, traceparent: str
+    ) -> Arrival:
         arrival = self._uploads.finalize(user_id, video_id, stored, traceparent=traceparent)
         log.event(
             f"upload.{arrival.outcome}",

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     cloud_sql_instance: str = ""
     database_name: str = "heimdex"
     database_user: str = ""
+    #: Role to act as once logged in. Only the migrate job has one: who makes roles has to be the
+    #: role that may, since PostgreSQL's CREATEROLE does not come with membership.
+    database_role: str = ""
     #: Login → runtime role, for the migrate job to see to; JSON.
     database_logins: dict[str, str] = {}
     #: A process that is frozen inside a transaction keeps its locks for no longer than this.
@@ -62,6 +65,13 @@ class Settings(BaseSettings):
     storage_endpoint: str = ""
     pubsub_endpoint: str = ""
     run_endpoint: str = ""
+    #: Where spans are sent by OTLP over HTTP; empty: nowhere. In the cloud
+    #: https://telemetry.googleapis.com/v1/traces.
+    trace_endpoint: str = ""
+    #: Share of the traces that begin here which are recorded; whoever began one before decides.
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    #: One search in so many asks each leg alone, to time it; 0: none.
+    leg_timing_every: int = Field(default=10, ge=0)
 
     #: Service accounts that are never attached to anything and only sign URLs.
     upload_signer: str = ""

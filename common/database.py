@@ -150,13 +150,14 @@ def engine(settings: Settings) -> Engine:
 
 
 def _session(settings: Settings) -> dict[str, str]:
-    """Parameters of every session.
+    """Parameters of every session: the role to act as, and how long it may be idle inside.
 
     Whoever takes over a run waits for the locks of who had it. A process that does not go on, and
     whose connection stays open, would hold them for ever.
     """
     idle_ms = round(settings.idle_in_transaction_s * 1000)
-    return {"idle_in_transaction_session_timeout": str(idle_ms)}
+    parameters = {"idle_in_transaction_session_timeout": str(idle_ms)}
+    return parameters | ({"role": settings.database_role} if settings.database_role else {})
 
 
 def _is_lost(error: DBAPIError) -> bool:

@@ -92,6 +92,12 @@ def bound(**fields: object) -> Iterator[None]:
         _bound.reset(token)
 
 
+def traceparent() -> str:
+    """What `bound` says of the trace; "" for nothing."""
+    value = _bound.get({}).get("traceparent")
+    return value if isinstance(value, str) else ""
+
+
 class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that configuring again replaces it and leaves others alone.
 

@@ -7,11 +7,12 @@ what no stage waits for and waiting for the next video come on top, and a free t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from common.config import Settings
 from common.domain import Lane
+from common.ledger.figures import StageFigures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ class Rates:
     """US dollars for one second of each lane's instance."""
 
     usd_per_s: Mapping[Lane, float]
+    #: GPUs of each lane's instance.
+    gpus: Mapping[Lane, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> Rates:
@@ -60,7 +63,14 @@ class Rates:
             cpus=settings.gpu_job_cpus,
             memory_gib=settings.gpu_job_memory_gib,
         )
-        return cls(usd_per_s={"media": media.usd_per_s(prices), "gpu": gpu.usd_per_s(prices)})
+        return cls(
+            usd_per_s={"media": media.usd_per_s(prices), "gpu": gpu.usd_per_s(prices)},
+            gpus={"media": media.gpus, "gpu": gpu.gpus},
+        )
+
+    def gpu_s(self, lane: Lane, seconds: Mapping[str, float]) -> float:
+        """Seconds of GPUs that a lane's stages were billed, used or not."""
+        return round(sum(seconds.values()) * self.gpus.get(lane, 0.0), 3)
 
     def cost_usd(self, lane: Lane, seconds: Mapping[str, float]) -> float:
         """What a lane's stages cost.
@@ -75,3 +85,41 @@ class Rates:
             US dollars, to a millionth.
         """
         return round(sum(seconds.values()) * self.usd_per_s[lane], 6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneCost:
+    """What a lane's completed stages took and cost."""
+
+    lane: str
+    seconds: float
+    gpu_seconds: float
+    cost_usd: float
+
+
+def lane_costs(stages: Sequence[StageFigures], rates: Rates) -> tuple[LaneCost, ...]:
+    """What all completed stages cost, by lane.
+
+    Args:
+        stages: as the ledger sums them up; rows that one function makes have its time each.
+        rates: of a second.
+    """
+    # Imported here: the table loads every stage's libraries.
+    from gpu_jobs.pipeline import PIPELINE
+
+    totals = {each.stage: each.total_ms / 1_000 for each in stages}
+    costs = []
+    for lane in PIPELINE.lanes:
+        groups = (
+            [totals.get(stage.name, 0.0) for stage in group] for group in PIPELINE.groups(lane)
+        )
+        seconds = {str(number): max(group) for number, group in enumerate(groups)}
+        costs.append(
+            LaneCost(
+                lane=lane,
+                seconds=round(sum(seconds.values()), 3),
+                gpu_seconds=rates.gpu_s(lane, seconds),
+                cost_usd=rates.cost_usd(lane, seconds),
+            )
+        )
+    return tuple(costs)

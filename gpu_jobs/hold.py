@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from types import TracebackType
@@ -36,8 +37,10 @@ class Hold:
         self._ended = threading.Event()
         self._lost = False
         self._confirmed_at = time.monotonic()
+        # A thread begins with nothing bound; its log lines belong to the run all the same.
+        context = contextvars.copy_context()
         self._thread = threading.Thread(
-            target=self._beat_until_ended, name="heartbeat", daemon=True
+            target=context.run, args=(self._beat_until_ended,), name="heartbeat", daemon=True
         )
 
     def check(self) -> None:

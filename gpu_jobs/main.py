@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
-from common import log
+from common import log, tracing
 from common.bus import Bus
 from common.config import Settings, load
 from common.database import Database
@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     log.configure(f"heimdex-{options.lane}")
     try:
-        worker = connect(load(), options.lane, once=options.once)
+        settings = load()
+        tracing.configure(settings, f"heimdex-{options.lane}")
+        worker = connect(settings, options.lane, once=options.once)
     except (ConfigError, SchemaOutdatedError) as error:
         log.event("worker.refused", severity="ERROR", error=error)
         return 1

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from common import log
+from common import log, tracing
 from common.domain import Lease, Media, MediaLimits
 from common.errors import TransientError
 from common.ledger.endings import Endings
@@ -106,9 +106,15 @@ class Runner:
                 if missing := self._missing_input(group[0], checkpoints):
                     log.event("run.sent_back", severity="WARNING", stage=missing.name)
                     return self._tools.endings.send_back(lease, missing.lane)
-                with work.timed(group):
+                name = "+".join(stage.name for stage in group)
+                with (
+                    work.timed(name),
+                    log.bound(stage=group[0].name),
+                    tracing.span(f"stage {name}", video_id=lease.run.video_id),
+                ):
                     self._make(group, work)
-        return self._complete(work)
+            with tracing.span("run.complete", video_id=lease.run.video_id):
+                return self._complete(work)
 
     def _missing_input(self, stage: Stage, checkpoints: Checkpoints) -> Stage | None:
         """An input from another lane that is damaged, gone or of another version."""
@@ -120,7 +126,7 @@ class Runner:
         names = [stage.name for stage in group]
         work.hold.check()
         self._tools.stages.start(work.lease, names)
-        log.event("stage.started", stage=names[0], attempt=work.lease.attempt)
+        log.event("stage.started", attempt=work.lease.attempt)
         started_at = time.monotonic()
         result = self._call(group[0], work, names)
         finished = [
@@ -188,8 +194,14 @@ class Runner:
         return self._tools.endings.complete(work.lease, next_lane=next_lane, apply=apply)
 
     def _log_cost(self, work: _Work) -> None:
-        cost_usd = self._tools.rates.cost_usd(work.lease.run.lane, work.seconds)
-        log.event("run.costed", seconds=work.seconds, cost_usd=cost_usd)
+        lane, rates = work.lease.run.lane, self._tools.rates
+        log.event(
+            "run.costed",
+            lane=lane,
+            seconds=work.seconds,
+            gpu_s=rates.gpu_s(lane, work.seconds),
+            cost_usd=rates.cost_usd(lane, work.seconds),
+        )
 
     def _media(self, work: _Work) -> Media:
         """The upload, downloaded once per run."""
@@ -234,13 +246,12 @@ class _Work:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def timed(self, group: Sequence[Stage]) -> Iterator[None]:
-        """Count the body's time for a group of rows, also when it fails."""
+    def timed(self, name: str) -> Iterator[None]:
+        """Count the body's time, also when it fails."""
         started_at = time.monotonic()
         try:
             yield
         finally:
-            name = "+".join(stage.name for stage in group)
             self.seconds[name] = round(time.monotonic() - started_at, 3)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from common import log
+from common import log, tracing
 from common.bus import Received
 from common.domain import Lane, Lease
 from common.errors import (
@@ -101,7 +101,8 @@ class Worker:
             idle_s = time.monotonic() - idle_since
             received = self._pull(self._schedule.idle_exit_s - idle_s)
             if received is not None:
-                lease = self._take(received)
+                with log.bound(traceparent=received.attributes.get("traceparent", "")):
+                    lease = self._take(received)
                 if lease is not None:
                     self._work(lease)
                     if self._schedule.once:
@@ -169,9 +170,12 @@ class Worker:
             "run_id": run.run_id,
             "lane": run.lane,
             "attempt": lease.attempt,
-            "traceparent": lease.traceparent,
         }
-        with log.bound(**fields):
+        name, trace = f"run {run.lane}", lease.traceparent
+        with (
+            log.bound(**fields),
+            tracing.span(name, parent=trace, kind="consumer", **fields) as span,
+        ):
             log.event("run.claimed", owner=self._owner, fencing=lease.fencing_token)
             self._current = lease
             try:
@@ -180,6 +184,7 @@ class Worker:
                 log.event("run.finished")
                 self._publish(run.user_id, message_ids)
             except Exception as error:
+                span.fail(error)
                 self._settle(lease, error)
                 if isinstance(error, ConfigError):
                     raise

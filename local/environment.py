@@ -21,6 +21,8 @@ _LOCAL_TIMES = {
     "HEIMDEX_LEASE_S": "20",
     "HEIMDEX_RETRY_BACKOFF_S": "2",
     "HEIMDEX_RING_AGAIN_AFTER_S": "20",
+    # Few searches, and somebody who looks at each.
+    "HEIMDEX_LEG_TIMING_EVERY": "1",
 }
 
 
@@ -65,17 +67,18 @@ def kept_secret(path: Path) -> str:
     return path.read_text()
 
 
-#: Settings of the models that whoever starts the cloud may give.
-_MODEL_SETTINGS = (
+#: Settings that whoever starts the cloud may give: of the models, and where spans go.
+_GIVEN_SETTINGS = (
     "HEIMDEX_CHOSEN_MODELS",
     "HEIMDEX_FACE_LICENSED",
     "HEIMDEX_FEATURE_FACE_DETECTION",
     "HEIMDEX_QUANTISED_ENCODERS",
+    "HEIMDEX_TRACE_ENDPOINT",
 )
 
 
 def _inherited() -> dict[str, str]:
     """What a process needs of ours: never proxies, credentials or emulator variables."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", *_MODEL_SETTINGS)
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", *_GIVEN_SETTINGS)
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     return environment | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}

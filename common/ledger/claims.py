@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from common import log
 from common.database import Database
 from common.domain import Lane, Lease, RunRef
 from common.ledger.endings import die
@@ -20,16 +21,20 @@ _CLAIMABLE = """
     AND (state = 'ready' AND not_before <= clock_timestamp()
          OR state = 'running' AND lease_until < clock_timestamp())
 """
+# A statement's own subqueries still see the row as it was.
+_BEFORE = """
+    (SELECT r.state FROM runs r WHERE r.user_id = runs.user_id AND r.id = runs.id) AS before
+"""
 _CLAIM = text(f"""
     UPDATE runs SET
         state = 'running', attempt = attempt + 1, fencing_token = fencing_token + 1,
         owner = :owner, heartbeat_at = clock_timestamp(),
         lease_until = clock_timestamp() + make_interval(secs => :lease_s)
     WHERE {_CLAIMABLE} AND attempt < :max_attempts
-    RETURNING video_id, generation, fencing_token, attempt, traceparent
+    RETURNING video_id, generation, fencing_token, attempt, traceparent, {_BEFORE}
 """)
 _EXHAUSTED = text(f"""
-    SELECT video_id, generation, fencing_token, attempt, traceparent,
+    SELECT video_id, generation, fencing_token, attempt, traceparent, state AS before,
            coalesce((SELECT j.error_code FROM jobs j
                      WHERE j.user_id = runs.user_id AND j.run_id = runs.id AND j.state = 'failed'
                      ORDER BY j.ordinal LIMIT 1), '') AS error_code
@@ -90,7 +95,16 @@ class Claims:
             if not lock_video(tx, user_id, found.video_id):
                 cancel_open(tx, user_id, found.video_id)
                 return None
-            return self._claim_or_bury(tx, key)
+            lease, before = self._claim_or_bury(tx, key)
+        if before == "running":
+            log.event(
+                "run.lease_expired",
+                severity="WARNING",
+                video_id=found.video_id,
+                run_id=run_id,
+                lane=lane,
+            )
+        return lease
 
     def is_claimable(self, user_id: UUID, run_id: UUID, lane: Lane) -> bool:
         """Whether a claim would find something to do (take the run, or bury it)."""
@@ -123,16 +137,17 @@ class Claims:
             tx.execute(_RELEASE, run_values(run))
             return (ring(tx, run.user_id, run.run_id, run.lane, traceparent=lease.traceparent),)
 
-    def _claim_or_bury(self, tx: Connection, key: dict[str, Any]) -> Lease | None:
+    def _claim_or_bury(self, tx: Connection, key: dict[str, Any]) -> tuple[Lease | None, str]:
+        """The lease, if there is one, and the run's state before."""
         limits = {"lease_s": self._policy.lease_s, "max_attempts": self._policy.max_attempts}
         row = tx.execute(_CLAIM, key | limits).one_or_none()
         if row is not None:
             tx.execute(_PROCESSING, key | {"video_id": row.video_id})
-            return _lease(key, row)
+            return _lease(key, row), row.before
         row = tx.execute(_EXHAUSTED, key | limits).one_or_none()
         if row is not None:
             die(tx, _lease(key, row), row.error_code, "")
-        return None
+        return None, "" if row is None else row.before
 
 
 def _lease(key: dict[str, Any], row: Row[Any]) -> Lease:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
+from common import log
 from common.database import Database
 from common.domain import Lane, Lease, RunRef
 from common.errors import HeimdexError
@@ -45,6 +46,13 @@ _INDEXED = text("""
         scene_count = :scene_count, duration_ms = :duration_ms,
         indexed_at = clock_timestamp(), updated_at = clock_timestamp()
     WHERE user_id = :user_id AND id = :video_id
+    RETURNING (
+        SELECT extract(epoch FROM videos.indexed_at - max(o.finalized_at)) FROM upload_objects o
+        WHERE o.user_id = videos.user_id AND o.video_id = videos.id
+    ) AS waited_s, (
+        SELECT v.indexed_at IS NULL FROM videos v
+        WHERE v.user_id = videos.user_id AND v.id = videos.id
+    ) AS first_time
 """)
 # Waits until make_ready finds it: no message is sent and no claim succeeds before that.
 _WAIT = text("""
@@ -147,11 +155,14 @@ class Endings:
             lock_video(tx, run.user_id, run.video_id)
             hold(tx, lease)
             tx.execute(_END, values | {"state": "done"})
-            if apply is not None:
-                _note_indexed(tx, run, apply(tx))
-            if next_lane is None:
-                return ()
-            return make_ready(tx, _in_lane(run, next_lane), traceparent=lease.traceparent)
+            facts: dict[str, Any] = {} if apply is None else _note_indexed(tx, run, apply(tx))
+            message_ids: tuple[UUID, ...] = ()
+            if next_lane is not None:
+                lane = _in_lane(run, next_lane)
+                message_ids = make_ready(tx, lane, traceparent=lease.traceparent)
+        if facts:
+            log.event("video.searchable", **facts)
+        return message_ids
 
     def send_back(self, lease: Lease, lane: Lane) -> tuple[UUID, ...]:
         """Have an earlier lane repair its artifacts; this run waits until that is done.
@@ -180,11 +191,20 @@ def _in_lane(run: RunRef, lane: Lane) -> RunRef:
     )
 
 
-def _note_indexed(tx: Connection, run: RunRef, indexed: Indexed) -> None:
+def _note_indexed(tx: Connection, run: RunRef, indexed: Indexed) -> dict[str, Any]:
+    """Mark the video; returns what to log of it."""
     facts = {
         "index_version": indexed.index_version,
         "scene_count": indexed.scene_count,
         "duration_ms": indexed.duration_ms,
     }
-    tx.execute(_INDEXED, run_values(run) | facts)
+    row = tx.execute(_INDEXED, run_values(run) | facts).one()
     settle(tx, run.user_id, run.video_id, used_ms=indexed.duration_ms)
+    noted: dict[str, Any] = {
+        "video_minutes": round(indexed.duration_ms / 60_000, 4),
+        "scene_count": indexed.scene_count,
+    }
+    if row.first_time and row.waited_s is not None:
+        # Indexing again (a rerun) is nobody's waiting.
+        noted["time_to_searchable_s"] = round(float(row.waited_s), 3)
+    return noted

@@ -13,8 +13,10 @@ from sqlalchemy import text
 
 from common import audit
 from common.database import Database
+from common.domain import LANES
 from common.ledger import outbox
 from common.ledger.erasures import Erasures
+from common.ledger.figures import Backlog, Gauges
 from common.ledger.readiness import ring
 from common.ledger.rows import TenantRow
 from common.messages import EXPORT_TOPIC, ExportRequested
@@ -165,6 +167,18 @@ class Sweep:
     def erasures(self, *, settle_s: float, grace_s: float) -> Erasures:
         """Acts on open erasures; see `Erasures`."""
         return Erasures(self._db, settle_s=settle_s, grace_s=grace_s)
+
+    def backlog(self) -> tuple[Backlog, ...]:
+        """What waits in each lane, and what is under way."""
+        statement = text("SELECT * FROM ledger_backlog(:lanes)")
+        with self._db.system() as tx:
+            rows = tx.execute(statement, {"lanes": list(LANES)})
+            return tuple(Backlog(**row._mapping) for row in rows)
+
+    def gauges(self) -> Gauges:
+        """How much is unfinished, over all lanes."""
+        with self._db.system() as tx:
+            return Gauges(**tx.execute(text("SELECT * FROM ledger_gauges()")).one()._mapping)
 
     def tidy(self, older_than_s: float) -> int:
         """Forget published messages, done erasures, idempotency keys; returns how many rows."""

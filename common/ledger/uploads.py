@@ -50,6 +50,9 @@ _UPLOADING = text("""
 """)
 
 
+_TRACE = text("SELECT traceparent FROM videos WHERE user_id = :user_id AND id = :video_id")
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
     """An object that is in the uploads bucket, as Cloud Storage describes it."""
@@ -124,7 +127,7 @@ class Uploads:
             video_id: the video, from the object's name.
             stored: the object.
             content_code: what its first bytes say is wrong with it, or "".
-            traceparent: W3C trace context of the event, or "".
+            traceparent: W3C trace context of the upload, or "".
         """
         key = {"user_id": user_id, "video_id": video_id, "object_name": stored.name}
         with self._db.tenant(user_id, effect="upload.finalize") as tx:
@@ -142,6 +145,12 @@ class Uploads:
                 fail_video(tx, user_id, video_id, code)
                 return Arrival(outcome="rejected", code=code)
             return _start_when_complete(tx, user_id, video_id, traceparent)
+
+    def traceparent(self, user_id: UUID, video_id: UUID) -> str:
+        """Trace context of the request that began the upload; "" if that is not known."""
+        with self._db.tenant(user_id) as tx:
+            found = tx.execute(_TRACE, {"user_id": user_id, "video_id": video_id}).one_or_none()
+        return found.traceparent if found is not None else ""
 
     def objects(self, user_id: UUID, video_id: UUID) -> tuple[DeclaredObject, ...]:
         """The declared objects of a video, in order; none if it does not exist."""

@@ -39,6 +39,7 @@ def announce(
     objects: Sequence[DeclaredObject],
     expires_in_s: int,
     reserved_ms: int,
+    traceparent: str = "",
 ) -> None:
     """Write the rows that signed URLs need before they are handed out.
 
@@ -50,15 +51,22 @@ def announce(
         objects: the video first, then its subtitle files.
         expires_in_s: how long their URLs will work.
         reserved_ms: what was charged for the video's length (`common.quotas.admission`).
+        traceparent: of the request; everything that becomes of the upload belongs to its trace.
     """
     tx.execute(
         text(
-            "INSERT INTO videos (user_id, id, title, reserved_ms, expires_at) "
-            "VALUES (:user_id, :id, :title, :reserved_ms, clock_timestamp() + make_interval("
-            "days => (SELECT t.retention_days FROM users u JOIN tiers t ON t.name = u.tier "
-            "WHERE u.id = :user_id)))"
+            "INSERT INTO videos (user_id, id, title, reserved_ms, traceparent, expires_at) "
+            "VALUES (:user_id, :id, :title, :reserved_ms, :traceparent, "
+            "clock_timestamp() + make_interval(days => (SELECT t.retention_days "
+            "FROM users u JOIN tiers t ON t.name = u.tier WHERE u.id = :user_id)))"
         ),
-        {"user_id": user_id, "id": video_id, "title": title, "reserved_ms": reserved_ms},
+        {
+            "user_id": user_id,
+            "id": video_id,
+            "title": title,
+            "reserved_ms": reserved_ms,
+            "traceparent": traceparent,
+        },
     )
     owner = {"user_id": user_id, "video_id": video_id, "expires_in_s": expires_in_s}
     tx.execute(

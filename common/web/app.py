@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import flask
 
-from common import log
+from common import log, tracing
 from common.config import Settings
 from common.database import Database
 from common.errors import InputError
+from common.trace import Trace, trace_of
 from common.web.dispatch import Dispatcher
 from common.web.headers import allow_origin, secure
 from common.web.pages import PageTokens
 from common.web.refusals import refusal
 from common.web.routes import Authenticate, Route, RouteTable
-from common.web.trace import Trace, trace_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -27,8 +27,9 @@ ServicesT = TypeVar("ServicesT")
 
 #: No request needs more: files go to Cloud Storage, not through here.
 MAX_BODY_BYTES = 64 * 1024
-#: Where the request's trace is in its WSGI environment.
+#: Where the request's trace and span are in its WSGI environment.
 _TRACE = "heimdex.trace"
+_SPAN = "heimdex.span"
 #: Cloud Run's own limit for HTTP/1 requests; what is read and thrown away before refusing.
 _MAX_DRAINED_BYTES = 32 * 1024 * 1024
 
@@ -125,7 +126,11 @@ def _traced(inner: WSGIApplication) -> WSGIApplication:
     def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         trace = trace_of(environ.get("HTTP_TRACEPARENT"))
         environ[_TRACE] = trace
-        with log.bound(traceparent=trace.traceparent, request_id=trace.request_id):
+        with (
+            log.bound(request_id=trace.request_id),
+            tracing.span("http", parent=trace.traceparent, kind="server") as span,
+        ):
+            environ[_SPAN] = span
             return inner(environ, start_response)
 
     return traced
@@ -155,13 +160,19 @@ def _finisher(origins: tuple[str, ...]) -> Callable[[flask.Response], flask.Resp
 
 def _log(response: flask.Response) -> None:
     rule = flask.request.url_rule
+    facts = {
+        "method": flask.request.method,
+        "route": rule.rule if rule is not None else "",
+        "status": response.status_code,
+        "code": flask.g.get("code", ""),
+    }
+    span: tracing.Span = flask.request.environ[_SPAN]
+    span.rename(f"{facts['method']} {facts['route']}".rstrip())
+    span.note(**facts)
     log.event(
         "http.answered",
         function=flask.current_app.name,
-        method=flask.request.method,
-        route=rule.rule if rule is not None else "",
-        status=response.status_code,
-        code=flask.g.get("code", ""),
+        **facts,
         duration_ms=round((time.monotonic() - flask.g.started_s) * 1000),
     )
 

@@ -56,6 +56,7 @@ class Dispatcher(Generic[ServicesT]):
         try:
             return _response(route, self._for_principal(route, principal, inputs))
         except QuotaError as refused:
+            log.event("quota.refused", code=refused.code)
             self._note_refusal(route, principal, refused)
             raise
 

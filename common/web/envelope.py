@@ -12,9 +12,9 @@ from cloudevents.http import from_http
 
 from common import log
 from common.errors import InputError
+from common.trace import trace_of
 from common.web.headers import allow_origin, secure
 from common.web.refusals import refusal
-from common.web.trace import trace_of
 
 
 def harden(*, origins: tuple[str, ...] = ()) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import flask
 import functions_framework
 
-from common import config, log
+from common import config, log, tracing
 from common.database import Database
 from common.web.app import create_app, to_response
 from common.web.envelope import harden
@@ -16,6 +16,7 @@ from functions.api.signing import LazySigner
 
 log.configure("api")
 _settings = config.load()
+tracing.configure(_settings, "api")
 harden(origins=_settings.cors_origins)
 _database = Database.connect(_settings)
 _app = create_app(

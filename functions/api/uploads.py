@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from common import audit
+from common import audit, log, trace
 from common.domain import VideoState
 from common.errors import InputError
 from common.quotas import admission
@@ -123,6 +123,7 @@ def create_upload(
         objects=declared,
         expires_in_s=settings.upload_expires_in_s,
         reserved_ms=settings.max_duration_ms,
+        traceparent=trace.kept(log.traceparent()),
     )
     audit.record(tx, user_id, "upload.created", subject_id=video_id)
     return Reply(

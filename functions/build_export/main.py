@@ -11,7 +11,7 @@ from functools import cache
 import flask
 import functions_framework
 
-from common import config, log
+from common import config, log, tracing
 from common.database import Database
 from common.messages import ExportRequested, decode, unwrap_push
 from common.web.envelope import harden
@@ -28,6 +28,7 @@ def _builder() -> Builder:
     from common.storage import ObjectStore
 
     settings = config.load()
+    tracing.configure(settings, "build_export")
     db = Database.connect(settings)
     return Builder(db, ObjectStore.connect(settings), settings.artifacts_bucket)
 
@@ -40,5 +41,6 @@ def build_export(request: flask.Request) -> flask.Response:
 
 def _take(body: bytes) -> None:
     pushed = unwrap_push(body)
-    with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
-        _builder().build(decode(ExportRequested, pushed.data))
+    builder, trace = _builder(), pushed.attributes.get("traceparent", "")
+    with tracing.span("export", parent=trace, kind="consumer"):
+        builder.build(decode(ExportRequested, pushed.data))

@@ -10,7 +10,7 @@ from functools import cache
 import flask
 import functions_framework
 
-from common import config, log
+from common import config, log, tracing
 from common.database import Database
 from common.errors import ContractError
 from common.ledger.dead_letters import DeadLetters, read_letter
@@ -25,7 +25,9 @@ harden()
 @cache
 def _dead_letters() -> DeadLetters:
     """Wired once per instance, when the first push comes."""
-    return DeadLetters(Database.connect(config.load()))
+    settings = config.load()
+    tracing.configure(settings, "dead_letter")
+    return DeadLetters(Database.connect(settings))
 
 
 @functions_framework.http
@@ -36,8 +38,9 @@ def dead_letter(request: flask.Request) -> flask.Response:
 
 def _take(body: bytes) -> None:
     pushed = unwrap_push(body)
-    with log.bound(traceparent=pushed.attributes.get("traceparent", "")):
-        handle(pushed, _dead_letters())
+    letters, trace = _dead_letters(), pushed.attributes.get("traceparent", "")
+    with tracing.span("dead letter", parent=trace, kind="consumer"):
+        handle(pushed, letters)
 
 
 def handle(pushed: Pushed, letters: DeadLetters) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -22,6 +22,7 @@ from functions.search.legs import Abstention, abstentions, named_in
 from functions.search.merge import MergedHit, merge
 from functions.search.model import (
     LEGS,
+    Evidence,
     Leg,
     ParsedQuery,
     Place,
@@ -34,6 +35,7 @@ from functions.search.moment import Moment
 from functions.search.query import parse
 from functions.search.rank import Judge, order, rank
 from functions.search.retrieval import Asked, LibrarySize, Retrieval
+from functions.search.timing import Sampling, Timings
 
 #: Up to this many scenes a leg compares all of a tenant's vectors; above it, codes come first.
 #: There are several frames to a scene, so for pictures they pay earlier.
@@ -89,12 +91,21 @@ class Finder:
         database: as `heimdex_api`.
         encoders: of the models that made `index_version`.
         index_version: the rows to search.
+        leg_timing_every: of so many searches, the legs of one are timed; 0: of none.
     """
 
-    def __init__(self, database: Database, encoders: Encoders, *, index_version: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        encoders: Encoders,
+        *,
+        index_version: str,
+        leg_timing_every: int = 0,
+    ) -> None:
         self._database = database
         self._encoders = encoders
         self.index_version = index_version
+        self._sampling = Sampling(leg_timing_every)
 
     @property
     def models(self) -> QueryEncoders:
@@ -109,16 +120,23 @@ class Finder:
             NotFoundError: the scene to compare with is not there.
             TransientError: the database cannot be reached.
         """
+        timings = self._sampling.timings()
+        found = self._find_timed(request, timings)
+        timings.log(mode=request.mode, legs=len(found.plan.asked.legs), total=found.total)
+        return found
+
+    def _find_timed(self, request: Request, timings: Timings) -> Found:
         if request.like is not None:
             with self._database.tenant(request.user_id) as tx:
-                return self._find_like(self._rows(tx, request), request, request.like)
+                return self._find_like(self._rows(tx, request), request, request.like, timings)
         with self._database.tenant(request.user_id) as tx:
             people = self._rows(tx, request).people()
         query = parse(request.text, people)
         # Encoding takes longest and needs no connection, so none is held meanwhile.
-        encoded = self._encoders.encode(query.semantic)
+        with timings.part("encode"):
+            encoded = self._encoders.encode(query.semantic)
         with self._database.tenant(request.user_id) as tx:
-            return self._find(self._rows(tx, request), request, query, encoded)
+            return self._find(self._rows(tx, request), request, query, encoded, timings)
 
     def _rows(self, tx: Connection, request: Request) -> Retrieval:
         return Retrieval(
@@ -129,7 +147,12 @@ class Finder:
         )
 
     def _find(
-        self, rows: Retrieval, request: Request, query: ParsedQuery, encoded: EncodedQuery
+        self,
+        rows: Retrieval,
+        request: Request,
+        query: ParsedQuery,
+        encoded: EncodedQuery,
+        timings: Timings,
     ) -> Found:
         library = rows.library()
         frequencies = rows.frequencies(sorted({term for w in query.words for term in w.terms}))
@@ -170,11 +193,15 @@ class Finder:
             weights=judge.effective_weights(),
             library=library,
         )
-        return _found(
-            rows, request, plan, rank(judge, rows.evidence(asked, _proposed(rows, asked)))
-        )
+        evidence = _evidence(rows, asked, timings)
+        with timings.part("fuse"):
+            ranked = rank(judge, evidence)
+        with timings.part("show"):
+            return _found(rows, request, plan, ranked)
 
-    def _find_like(self, rows: Retrieval, request: Request, scene_id: UUID) -> Found:
+    def _find_like(
+        self, rows: Retrieval, request: Request, scene_id: UUID, timings: Timings
+    ) -> Found:
         scene = similar.encoded(rows.example(scene_id), self.models)
         library = rows.library()
         abstained = similar.abstentions(request, scene)
@@ -201,14 +228,13 @@ class Finder:
             weights=similar.effective_weights(request.weights, legs),
             library=library,
         )
-        ranked = similar.rank(
-            rows.evidence(asked, _proposed(rows, asked)),
-            scene=scene,
-            legs=legs,
-            weights=plan.weights,
-            models=self.models,
-        )
-        return _found(rows, request, plan, ranked)
+        evidence = _evidence(rows, asked, timings)
+        with timings.part("fuse"):
+            ranked = similar.rank(
+                evidence, scene=scene, legs=legs, weights=plan.weights, models=self.models
+            )
+        with timings.part("show"):
+            return _found(rows, request, plan, ranked)
 
 
 def widths(models: QueryEncoders, scenes: int) -> dict[Leg, int]:
@@ -239,9 +265,26 @@ def _tagged(
     return {word: frozenset(tags) for word, tags in named.items() if tags}
 
 
-def _proposed(rows: Retrieval, asked: Asked) -> list[UUID]:
+def _evidence(rows: Retrieval, asked: Asked, timings: Timings) -> list[Evidence]:
+    with timings.part("recall"):
+        proposed = _proposed(rows, asked, timings)
+    with timings.part("evidence"):
+        return rows.evidence(asked, proposed)
+
+
+def _candidates(rows: Retrieval, asked: Asked, timings: Timings) -> dict[Leg, list[UUID]]:
+    if not timings.legs_alone:
+        return rows.candidates(asked)
+    found: dict[Leg, list[UUID]] = {}
+    for leg in asked.legs:
+        with timings.leg(leg):
+            found |= rows.candidates(replace(asked, legs=(leg,)))
+    return found
+
+
+def _proposed(rows: Retrieval, asked: Asked, timings: Timings) -> list[UUID]:
     """All scenes that any leg proposes, and those that hold the quoted phrases."""
-    candidates = rows.candidates(asked)
+    candidates = _candidates(rows, asked, timings)
     proposed = {scene_id for leg in asked.legs for scene_id in candidates[leg]}
     return sorted(proposed.union(asked.allowed or ()))
 

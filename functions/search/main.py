@@ -5,7 +5,7 @@ from __future__ import annotations
 import flask
 import functions_framework
 
-from common import config, encoders, log, model_mirror
+from common import config, encoders, log, model_mirror, tracing
 from common.database import Database
 from common.index_version import index_version
 from common.web.app import create_app, to_response
@@ -21,6 +21,7 @@ _WARM_UP = "a red car at night"
 
 log.configure("search")
 _settings = config.load()
+tracing.configure(_settings, "search")
 harden(origins=_settings.cors_origins)
 _database = Database.connect(_settings)
 _index_version = index_version(_settings.profile, choose=_settings.chosen_models)
@@ -37,7 +38,14 @@ _encoders.encode(_WARM_UP)
 _app = create_app(
     "search",
     routes,
-    SearchServices(finder=Finder(_database, _encoders, index_version=_index_version)),
+    SearchServices(
+        finder=Finder(
+            _database,
+            _encoders,
+            index_version=_index_version,
+            leg_timing_every=_settings.leg_timing_every,
+        )
+    ),
     settings=_settings,
     authenticate=authenticator(_database),
     database=_database,

@@ -29,6 +29,7 @@ class Doorbell:
         wanted = self._claims.is_claimable(message.user_id, message.run_id, message.lane)
         if wanted:
             self._jobs.run(message.lane, effect="job.start")
-        action = "job.started" if wanted else "job.not_needed"
-        log.event(action, run_id=message.run_id, lane=message.lane)
+        log.event(
+            "job.started" if wanted else "job.not_needed", run_id=message.run_id, lane=message.lane
+        )
         return wanted

@@ -11,7 +11,7 @@ from functools import cache
 import flask
 import functions_framework
 
-from common import config, log
+from common import config, log, tracing
 from common.arrivals import Arrivals
 from common.config import Settings
 from common.database import Database
@@ -41,7 +41,9 @@ class Services:
 @cache
 def _services() -> Services:
     """Wired once per instance, when the first push comes."""
-    return connect(config.load())
+    settings = config.load()
+    tracing.configure(settings, "start_jobs")
+    return connect(settings)
 
 
 def connect(settings: Settings) -> Services:
@@ -84,8 +86,10 @@ def start_jobs(request: flask.Request) -> flask.Response:
 
 def _take(body: bytes) -> None:
     push = decode_push(body)
-    with log.bound(traceparent=push.traceparent):
-        handle(push, _services())
+    services = _services()
+    name = "sweep" if push.lane is None else f"doorbell {push.lane}"
+    with tracing.span(name, parent=push.traceparent, kind="consumer"):
+        handle(push, services)
 
 
 def handle(push: Push, services: Services) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from common import log
@@ -121,8 +121,15 @@ class Sweeper:
         report.done["forgotten"] = self._sweep.tidy(_KEEP_S)
         report.done["forgotten"] += self._sweep.forget_letters(_KEEP_LONG_S)
         report.done["forgotten"] += self._sweep.forget_exports(_KEEP_LONG_S)
+        self._log_gauges()
         log.event("sweep.finished", errors=report.errors, done=report.done)
         return report
+
+    def _log_gauges(self) -> None:
+        """What is a state and no event; see `common.metrics`."""
+        for lane in self._sweep.backlog():
+            log.event("lane.gauged", **asdict(lane))
+        log.event("ledger.gauged", **asdict(self._sweep.gauges()))
 
     def _each(
         self,

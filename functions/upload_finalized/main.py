@@ -9,18 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from common import config, log
+from common import config, log, tracing
 from common.arrivals import Arrivals
 from common.database import Database
 from common.errors import ContractError
 from common.ledger.outbox import Outbox
 from common.ledger.uploads import Uploads
 from common.ports import Objects
+from common.trace import traceparent_of
 from common.web.envelope import harden_events
-from common.web.trace import traceparent_of
 from functions.upload_finalized.validate import FINALIZED, UploadAccepted, read_event
 
 log.configure("upload_finalized")
@@ -43,6 +44,7 @@ def _services() -> Services:
     from common.storage import ObjectStore
 
     settings = config.load()
+    tracing.configure(settings, "upload_finalized")
     db = Database.connect(settings)
     outbox = Outbox(db, Bus.connect(settings))
     return Services(
@@ -59,7 +61,9 @@ def upload_finalized(event: CloudEvent) -> None:
     Raises:
         TransientError: deliver the event again.
     """
-    traceparent = traceparent_of(event.get("traceparent"))
+    # Eventarc documents no trace attribute; the header is of the delivery.
+    delivered_in = traceparent_of(flask.request.headers.get("traceparent"))
+    traceparent = traceparent_of(event.get("traceparent")) or delivered_in
     with log.bound(traceparent=traceparent):
         if event["type"] != FINALIZED:
             log.event("event.unwanted", severity="WARNING")

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from common import log
@@ -27,7 +27,7 @@ from common.ledger.replay import Replays
 from common.ledger.rescue import Order, Rescues
 from common.ledger.residue import Residue
 from common.storage import ObjectStore
-from gpu_jobs.admin import present
+from gpu_jobs.admin import present, reports
 from gpu_jobs.admin.present import Result
 
 FAILED, NOT_FOUND, REFUSED = 1, 3, 4
@@ -40,6 +40,10 @@ examples:
   python -m gpu_jobs.admin rerun 0b1c… --reason "decoder fixed" --from-stage scene_detect
   python -m gpu_jobs.admin dead-letters --replay 4711
   python -m gpu_jobs.admin residue 0b1c…            what is left of a deleted video or user
+  python -m gpu_jobs.admin users                    who has how much
+  python -m gpu_jobs.admin videos --since 1d        states, backlog, waiting and stage times
+  python -m gpu_jobs.admin failures --since 7d      why videos failed, what quotas refused
+  python -m gpu_jobs.admin cost --since 30d         what processing cost, per indexed minute too
 
 HEIMDEX_DATABASE_URL (or HEIMDEX_DATABASE_USER with Cloud SQL) must log in as heimdex_operator.
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not possible in its state,
@@ -224,7 +228,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     residue.add_argument("subject", type=_uuid, metavar="ID")
     residue.set_defaults(command=_residue)
+    _add_reports(commands, shared)
     return parser
+
+
+def _add_reports(commands: Any, shared: argparse.ArgumentParser) -> None:
+    """Figures; `common.metrics` has the same as they happen."""
+    users = commands.add_parser("users", parents=[shared], help="who has how much")
+    _add_limit(users)
+    users.set_defaults(command=reports.users)
+    since = argparse.ArgumentParser(add_help=False)
+    since.add_argument(
+        "--since",
+        type=_seconds,
+        default=30.0 * _UNITS_S["d"],
+        metavar="AGE",
+        help="what happened in the last 90s, 2h, 7d (30d)",
+    )
+    for name, command, text in (
+        ("videos", reports.videos, "states, backlog, time to searchable, stage times"),
+        ("failures", reports.failures, "why videos failed, and what quotas refused"),
+        ("cost", reports.cost, "what processing cost, also per indexed minute"),
+    ):
+        report = commands.add_parser(name, parents=[shared, since], help=text)
+        report.set_defaults(command=command)
 
 
 def _add_limit(parser: argparse.ArgumentParser) -> None:

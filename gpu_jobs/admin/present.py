@@ -69,8 +69,8 @@ def lines(
 ) -> Result:
     """A list."""
     rows = [asdict(row) for row in found]
-    table = _table(rows) if rows else [f"no {kind.replace('_', ' ')}"]
-    return Result(value={kind: rows}, lines=table)
+    shown = table(rows) if rows else [f"no {kind.replace('_', ' ')}"]
+    return Result(value={kind: rows}, lines=shown)
 
 
 def explanation(found: Explanation) -> Result:
@@ -171,7 +171,8 @@ def _facts(row: Mapping[str, Any], *, skip: Sequence[str] = ()) -> str:
     )
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Columns under their names; of at least one row."""
     names = list(rows[0])
     cells = [names, *([_shown(row[name]) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+import secrets
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,12 +42,16 @@ class Event:
     time: str
     #: JSON of StorageObjectData.
     data: str
-    #: "" for none.
-    traceparent: str
 
     def headers(self) -> Mapping[str, str]:
-        """The CloudEvent's attributes in HTTP binary mode."""
-        attributes = {
+        """The CloudEvent's attributes in HTTP binary mode.
+
+        Eventarc's have no trace attribute (cloud.google.com/eventarc/docs/cloudevents); the
+        request that delivers them has a trace of its own, which is not the uploader's.
+        """
+        trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+        return {
+            "traceparent": trace,
             "content-type": "application/json",
             "ce-specversion": "1.0",
             "ce-id": self.event_id,
@@ -56,7 +61,6 @@ class Event:
             "ce-bucket": self.bucket,
             "ce-time": self.time,
         }
-        return {**attributes, "traceparent": self.traceparent} if self.traceparent else attributes
 
 
 _RECORD = TypeAdapter(Event)
@@ -82,7 +86,7 @@ class Events:
         self._slots = asyncio.Semaphore(_DELIVERIES_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
 
-    def record(self, stored: StoredObject, traceparent: str) -> int | None:
+    def record(self, stored: StoredObject) -> int | None:
         """Write the event of a new object; call within the transaction that stores it.
 
         Returns:
@@ -96,7 +100,6 @@ class Events:
             name=stored.name,
             time=timestamp(stored.created_at),
             data=json.dumps(object_resource(stored, _SELF_URL)),
-            traceparent=traceparent,
         )
         record = _RECORD.dump_json(event).decode()
         cursor = self._state.rows.execute("INSERT INTO events (record) VALUES (?)", (record,))

@@ -15,7 +15,6 @@ from local.storage.model import Attributes, Checksums, LengthRange, Precondition
 from local.storage.problems import invalid
 from local.storage.uploads import UploadCut
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _LENGTH_RANGE = re.compile(r"\s*(\d{1,18})\s*,\s*(\d{1,18})\s*")
 _META = "x-goog-meta-"
 
@@ -122,12 +121,6 @@ def length_range(headers: Mapping[str, str]) -> LengthRange | None:
 def announced_size(headers: Mapping[str, str]) -> int | None:
     """`x-upload-content-length`: the size of a resumable upload, if announced."""
     return _number(headers.get("x-upload-content-length"))
-
-
-def traceparent(headers: Mapping[str, str]) -> str:
-    """The W3C trace context, or "" if there is none or it is malformed."""
-    text = headers.get("traceparent", "")
-    return text if _TRACEPARENT.fullmatch(text) else ""
 
 
 async def body(request: web.Request, faults: Faults) -> AsyncIterator[bytes]:

@@ -20,7 +20,6 @@ from local.storage.incoming import (
     conditions_from_query,
     generation_from_query,
     split_path,
-    traceparent,
 )
 from local.storage.model import Attributes, Checksums, StoredObject, UploadPlan
 from local.storage.objects import Listing
@@ -234,7 +233,6 @@ def _plan(request: web.Request, bucket: str, metadata: _Metadata) -> UploadPlan:
             Checksums(crc32c=metadata.crc32c, md5=metadata.md5)
         ),
         size_bytes=announced_size(request.headers),
-        traceparent=traceparent(request.headers),
     )
 
 

@@ -137,8 +137,6 @@ class UploadPlan:
     checksums: Checksums = field(default_factory=Checksums)
     #: Total size, when announced.
     size_bytes: int | None = None
-    #: W3C trace context of the upload, sent along with the event; "" for none.
-    traceparent: str = ""
 
     @property
     def max_bytes(self) -> int | None:

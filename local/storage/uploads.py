@@ -86,7 +86,7 @@ class Uploads:
         with self._state.transaction():
             replaced = self._objects.find(plan.bucket, plan.name)
             stored = self._objects.put(plan, content)
-            event = self._events.record(stored, plan.traceparent)
+            event = self._events.record(stored)
             if also is not None:
                 also(stored)
         if replaced is not None:

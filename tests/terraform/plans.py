@@ -1,8 +1,8 @@
 """Plans of the environments as JSON, from the real terraform.
 
-Without a cloud account, terraform runs against the stand-ins that `tfcheck` serves, where those are
-at hand. With one, `terraform show -json PLAN > DIR/dev.json` and `HEIMDEX_PLANS=DIR` show the plan of
-a real project to the same tests.
+Without a cloud account, terraform runs against the stand-ins that `tfcheck` serves, where those
+are at hand. With one, `terraform show -json PLAN > DIR/dev.json` and `HEIMDEX_PLANS=DIR` show the
+plan of a real project to the same tests.
 """
 
 from __future__ import annotations
@@ -55,10 +55,14 @@ def make(environment: str, scratch: Path, variables: Mapping[str, str] | None = 
         What `terraform show -json` says.
     """
     shutil.copytree(TERRAFORM, scratch / "terraform", ignore=shutil.ignore_patterns(".terraform"))
-    root = scratch / "terraform" / "envs" / environment
+    return plan(scratch / "terraform" / "envs" / environment, variables)
+
+
+def plan(root: Path, variables: Mapping[str, str] | None = None) -> Any:
+    """Plan a root module where it is, with a local state; returns as `make`."""
     (root / "backend_override.tf").write_text(_LOCAL_BACKEND)
-    with _served(root) as served:
-        run = _Terraform(root, served)
+    with served(root) as providers:
+        run = _Terraform(root, providers)
         run("init", "-input=false")
         given_variables = [f"-var={name}={value}" for name, value in (variables or {}).items()]
         run("plan", "-input=false", "-refresh=false", "-out=plan", *given_variables)
@@ -92,7 +96,7 @@ class _Terraform:
 
 
 @contextmanager
-def _served(root: Path) -> Iterator[dict[str, str]]:
+def served(root: Path) -> Iterator[dict[str, str]]:
     """The stand-ins of the providers, for as long as they are used."""
     command = [str(_tfcheck()), "--serve", str(root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -1,3 +1,3 @@
 # This environment. Put your own project here.
-project_id  = "heimdex-dev"
-web_origins = ["https://heimdex-dev.web.app"]
+project_id       = "heimdex-dev"
+runbook_base_url = "https://heimdex.example/docs/runbooks"

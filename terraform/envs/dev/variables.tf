@@ -4,6 +4,16 @@ variable "authorized_domains" {
   default     = []
 }
 
+variable "budget" {
+  description = "Monthly budget; null: none."
+  type = object({
+    amount          = number
+    billing_account = string
+    currency        = optional(string)
+  })
+  default = null
+}
+
 variable "database_tier" {
   description = "Machine type of the database."
   type        = string
@@ -14,6 +24,12 @@ variable "deletion_protection" {
   description = "Whether what holds data can be destroyed. Apply with false before destroying, on purpose."
   type        = bool
   default     = true
+}
+
+variable "domain" {
+  description = "Host of page and /v1. Null: Firebase Hosting's."
+  type        = string
+  default     = null
 }
 
 variable "function_sources" {
@@ -32,6 +48,12 @@ variable "job_image" {
   description = "Image of all jobs, by digest. Written by a release."
   type        = string
   default     = null
+}
+
+variable "notification_emails" {
+  description = "Who is told of alerts, and warned of the budget."
+  type        = set(string)
+  default     = []
 }
 
 variable "operators" {
@@ -57,6 +79,11 @@ variable "region" {
   default     = "asia-northeast3"
 }
 
+variable "runbook_base_url" {
+  description = "Where docs/runbooks can be read; alerts link there."
+  type        = string
+}
+
 variable "search" {
   description = "Size of the search function; see modules/environment."
   type = object({
@@ -76,7 +103,7 @@ variable "settings" {
 }
 
 variable "web_origins" {
-  description = "Origins of the pages that use the API."
+  description = "Origins of further pages that use the API and the buckets."
   type        = list(string)
   default     = []
 }

@@ -6,6 +6,10 @@ terraform {
       source  = "hashicorp/google"
       version = "~> 6.50"
     }
+    google-beta = {
+      source  = "hashicorp/google-beta"
+      version = "~> 6.50"
+    }
   }
 
   # Which bucket, the state's bootstrap says: terraform init -backend-config=bucket=…
@@ -15,6 +19,20 @@ terraform {
 }
 
 provider "google" {
+  project = var.project_id
+  region  = var.region
+
+  # Google's APIs that bill a project by the caller (Identity Platform, budgets) bill this one.
+  billing_project       = var.project_id
+  user_project_override = true
+
+  default_labels = {
+    application = "heimdex"
+    environment = "dev"
+  }
+}
+
+provider "google-beta" {
   project = var.project_id
   region  = var.region
 

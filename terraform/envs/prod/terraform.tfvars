@@ -1,3 +1,4 @@
-# This environment. Put your own project here.
-project_id  = "heimdex-prod"
-web_origins = ["https://heimdex-prod.web.app"]
+# This environment. Put your own project and domain here.
+project_id       = "heimdex-prod"
+runbook_base_url = "https://heimdex.example/docs/runbooks"
+domain           = "heimdex.example"

@@ -2,9 +2,10 @@ variable "apis" {
   description = "Short names of the APIs to enable, without .googleapis.com."
   type        = set(string)
   default = [
-    "artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "cloudtrace",
-    "compute", "containerscanning", "eventarc", "iam", "iamcredentials", "identitytoolkit", "logging", "monitoring",
-    "pubsub", "run", "secretmanager", "servicenetworking", "sqladmin", "storage", "vpcaccess",
+    "artifactregistry", "billingbudgets", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler",
+    "cloudtrace", "compute", "containerscanning", "eventarc", "firebase", "firebasehosting", "iam", "iamcredentials",
+    "identitytoolkit", "logging", "monitoring", "pubsub", "run", "secretmanager", "servicenetworking", "serviceusage",
+    "sqladmin", "storage", "telemetry", "vpcaccess",
   ]
 
   validation {

@@ -58,7 +58,7 @@ locals {
       max_instances   = var.api.max_instances
       service_account = module.identity.emails.api
       public          = true
-      ingress         = var.public_ingress
+      ingress         = module.edge.function_ingress
       environment     = merge(local.logins.api, local.signing_settings, local.web_settings)
       secrets         = local.token_key
     }
@@ -73,7 +73,7 @@ locals {
       max_instances   = var.search.max_instances
       service_account = module.identity.emails.search
       public          = true
-      ingress         = var.public_ingress
+      ingress         = module.edge.function_ingress
       environment     = merge(local.logins.search, local.model_settings, local.web_settings)
       secrets         = local.token_key
     }

@@ -63,6 +63,11 @@ locals {
       }
     },
     {
+      for unit in local.traced : "${unit} sends spans" => {
+        role = "roles/telemetry.tracesWriter", member = local.members[unit], condition = null
+      }
+    },
+    {
       "api asks for revoked sign-ins" = {
         role = module.identity.roles.accountReader, member = local.members.api, condition = null
       }

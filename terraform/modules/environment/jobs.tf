@@ -20,7 +20,7 @@ locals {
       # One: whoever was ended for maintenance is replaced at once, not at the next sweep. No more:
       # a worker that cannot start would burn GPU time, and the sweep rings again anyway.
       max_retries = 1
-      environment = merge(local.logins.gpu, local.model_settings)
+      environment = merge(local.logins.gpu, local.model_settings, module.observability.environment)
     }
     media = {
       image           = local.job_image
@@ -33,7 +33,7 @@ locals {
       memory          = var.media_job.memory
       timeout_s       = 3600
       max_retries     = 1
-      environment     = local.logins.media
+      environment     = merge(local.logins.media, module.observability.environment)
     }
   }
 
@@ -49,7 +49,11 @@ locals {
       memory          = "512Mi"
       timeout_s       = 1800
       max_retries     = 0
-      environment     = merge(local.logins.migrate, { HEIMDEX_DATABASE_LOGINS = jsonencode(local.database_logins) })
+      environment = merge(local.logins.migrate, {
+        HEIMDEX_DATABASE_LOGINS = jsonencode(local.database_logins)
+        # Who makes roles acts as the role that may; being its member is not enough.
+        HEIMDEX_DATABASE_ROLE = "cloudsqlsuperuser"
+      })
     }
     operator = {
       image           = local.job_image

@@ -8,6 +8,17 @@ data "google_storage_project_service_account" "this" {
   project = var.project_id
 }
 
+# In a new project these agents are made when first needed, which is too late to be granted something.
+resource "google_project_service_identity" "agents" {
+  for_each = toset(["eventarc", "pubsub"])
+  provider = google-beta
+
+  project = var.project_id
+  service = "${each.key}.googleapis.com"
+
+  depends_on = [module.apis]
+}
+
 module "apis" {
   source = "../apis"
 
@@ -30,7 +41,7 @@ module "identity" {
   project_id         = var.project_id
   accounts           = merge({ for unit, facts in local.units : unit => facts.purpose }, local.helpers)
   account_grants     = local.account_grants
-  authorized_domains = var.authorized_domains
+  authorized_domains = concat([local.host], var.authorized_domains)
   custom_roles       = local.custom_roles
   open_registration  = var.open_registration
   project_grants     = local.project_grants
@@ -73,7 +84,7 @@ module "storage" {
   project_id    = var.project_id
   force_destroy = !var.deletion_protection
   grants        = local.bucket_grants
-  web_origins   = var.web_origins
+  web_origins   = local.origins
 
   buckets = {
     artifacts = {
@@ -119,6 +130,7 @@ module "database" {
   disk_limit_gb       = var.database.disk_limit_gb
   high_availability   = var.database.high_availability
   maintenance_track   = var.database.maintenance_track
+  max_connections     = var.database.max_connections
   tier                = var.database.tier
   logins              = { for unit in keys(local.with_database) : unit => module.identity.database_users[unit] }
 }
@@ -128,7 +140,7 @@ module "functions" {
 
   project_id    = var.project_id
   region        = var.region
-  environment   = local.settings
+  environment   = merge(local.settings, module.observability.environment)
   functions     = local.functions
   vpc_connector = module.network.connector_id
 
@@ -140,7 +152,9 @@ module "functions" {
   }
 
   # Grants first: an instance that starts without them fails, and a build too.
-  depends_on = [module.database, module.identity, module.registry, module.storage]
+  depends_on = [
+    google_project_service_identity.agents, module.database, module.identity, module.registry, module.storage,
+  ]
 }
 
 module "jobs" {
@@ -166,7 +180,7 @@ module "messaging" {
   publishers     = local.publishers
   pullers        = local.pullers
 
-  depends_on = [module.apis]
+  depends_on = [google_project_service_identity.agents]
 }
 
 module "scheduler" {
@@ -176,4 +190,29 @@ module "scheduler" {
   region     = var.region
   paused     = var.paused
   topic_id   = module.messaging.topic_ids["heimdex-sweep"]
+}
+
+module "edge" {
+  source = "../edge"
+
+  project_id     = var.project_id
+  region         = var.region
+  api_service    = module.functions.names.api
+  domain         = var.domain
+  protection     = var.front_door
+  search_service = module.functions.names.search
+}
+
+module "observability" {
+  source = "../observability"
+
+  project_id               = var.project_id
+  api_host                 = local.host
+  budget                   = var.budget
+  database_instance        = local.database_instance
+  dead_letter_subscription = "heimdex-dead-letter-push"
+  functions                = module.functions.names
+  jobs                     = { for lane in ["gpu", "media"] : lane => module.jobs.names[lane] }
+  notification_emails      = var.notification_emails
+  runbook_base_url         = var.runbook_base_url
 }

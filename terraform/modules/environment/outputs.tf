@@ -8,6 +8,11 @@ output "database" {
   value       = { connection_name = module.database.connection_name, database = module.database.database }
 }
 
+output "front_door" {
+  description = "Address of page and API, and what the domain's A record has to name (null without a domain)."
+  value       = { address = module.edge.address, url = module.edge.url }
+}
+
 output "functions" {
   description = "Folder → name and address of the function."
   value = {

@@ -33,6 +33,10 @@ locals {
   }
   database_instance = "heimdex"
 
+  # The page's own host, before it is made.
+  host    = coalesce(var.domain, "${var.project_id}.web.app")
+  origins = distinct(concat(["https://${local.host}"], var.web_origins))
+
   on_gpu        = var.profile == "gpu"
   lane_regions  = { media = var.region, gpu = local.on_gpu ? var.gpu_region : var.region }
   has_models    = var.profile != "offline"
@@ -61,6 +65,8 @@ locals {
     },
     var.settings,
   )
+  # Of those that are part of a trace from upload to searchable.
+  traced = ["api", "build_export", "dead_letter", "gpu", "media", "search", "start_jobs", "upload_finalized"]
 
   # Each unit's own login; whoever has none is not told of one.
   logins = {
@@ -78,7 +84,7 @@ locals {
     HEIMDEX_UPLOAD_SIGNER   = module.identity.emails.sign_up
   }
   web_settings = {
-    HEIMDEX_CORS_ORIGINS = jsonencode(var.web_origins)
+    HEIMDEX_CORS_ORIGINS = jsonencode(local.origins)
   }
   token_key = { HEIMDEX_TOKEN_KEY = module.secrets.ids.token_key }
 }

@@ -16,6 +16,16 @@ variable "authorized_domains" {
   default     = []
 }
 
+variable "budget" {
+  description = "Monthly budget, in units of the billing account's currency; null: none. It tells, and stops nothing."
+  type = object({
+    amount          = number
+    billing_account = string
+    currency        = optional(string, "USD")
+  })
+  default = null
+}
+
 variable "database" {
   description = "Size and care of the database."
   type = object({
@@ -24,6 +34,7 @@ variable "database" {
     disk_limit_gb     = optional(number, 500)
     high_availability = optional(bool, false)
     maintenance_track = optional(string, "stable")
+    max_connections   = optional(number, 200)
     tier              = string
   })
 }
@@ -32,6 +43,22 @@ variable "deletion_protection" {
   description = "Whether what holds data (database, buckets, secrets) can be destroyed. Turn it off first, on purpose."
   type        = bool
   default     = true
+}
+
+variable "domain" {
+  description = "Host of page and /v1, with a load balancer and Cloud Armor. Null: Firebase Hosting, without them."
+  type        = string
+  default     = null
+}
+
+variable "front_door" {
+  description = "Limits of Cloud Armor; see modules/edge."
+  type = object({
+    enforce_waf         = optional(bool, true)
+    requests_per_minute = optional(number, 1200)
+    searches_per_minute = optional(number, 300)
+  })
+  default = {}
 }
 
 variable "function_sources" {
@@ -94,6 +121,12 @@ variable "media_job" {
   default = {}
 }
 
+variable "notification_emails" {
+  description = "Who is told of alerts, and warned of the budget."
+  type        = set(string)
+  default     = []
+}
+
 variable "open_registration" {
   description = "Whether anybody may make an account."
   type        = bool
@@ -138,21 +171,15 @@ variable "project_id" {
   }
 }
 
-variable "public_ingress" {
-  description = "From where the public functions are reached: ALLOW_ALL, or only through the load balancer."
-  type        = string
-  default     = "ALLOW_INTERNAL_AND_GCLB"
-
-  validation {
-    condition     = contains(["ALLOW_ALL", "ALLOW_INTERNAL_AND_GCLB"], var.public_ingress)
-    error_message = "ALLOW_ALL or ALLOW_INTERNAL_AND_GCLB."
-  }
-}
-
 variable "region" {
   description = "Where data is stored, and everything but the gpu lane runs."
   type        = string
   default     = "asia-northeast3"
+}
+
+variable "runbook_base_url" {
+  description = "Where docs/runbooks can be read; alerts link there."
+  type        = string
 }
 
 variable "search" {
@@ -179,7 +206,7 @@ variable "settings" {
 }
 
 variable "web_origins" {
-  description = "Origins of the pages that use the API, such as https://heimdex.example."
+  description = "Origins of further pages that use the API and the buckets, beside the environment's own."
   type        = list(string)
   default     = []
 }

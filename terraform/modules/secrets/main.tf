@@ -1,7 +1,6 @@
 # Only the place. A value in the configuration would be in the state, readable for whoever reads
 # that; so people or a build add versions, and no state ever has one.
 resource "google_secret_manager_secret" "this" {
-  # checkov:skip=CKV2_GCP_22: Google's own keys are enough; a key of our own would be one more thing to lose.
   for_each = var.secrets
 
   project             = var.project_id
