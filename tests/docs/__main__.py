@@ -19,7 +19,8 @@ def main() -> int:
     """Print one line per command."""
     for block in all_blocks():
         if block.kind in _FATE:
-            fate = _FOLLOWED if block.where.startswith("first-deploy") else _FATE[block.kind]
+            followed = block.kind == "cloud" and block.file.stem == "first-deploy"
+            fate = _FOLLOWED if followed else _FATE[block.kind]
             for command in block.commands:
                 sys.stdout.write(f"{block.where:24} {fate:46} {' '.join(command)}\n")
     return 0
