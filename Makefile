@@ -34,7 +34,7 @@ MODEL_STAMP = $(VENV)/.installed-models
 RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
+.PHONY: help setup setup-tests check fix test test-deep demo up admin stats metrics migrate openapi lock sbom \
         models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
         defences soak faults tf-check costs \
         package check-pins images scan upload-bundles tf-plan tf-apply migrate-job models-job smoke \
@@ -108,6 +108,12 @@ up: $(RUN_STAMP) ## Run the local cloud until Ctrl-C
 
 admin: $(RUN_STAMP) ## Look after runs of the local cloud: ARGS="list" or "explain VIDEO" …
 	@$(BIN)/python -m local.admin --state $(STATE) $(ARGS)
+
+stats: $(RUN_STAMP) ## Figures of the running local cloud: users, stage times, backlog, search, cost
+	@$(BIN)/python -m local stats --state $(STATE)
+
+metrics: $(STAMP) ## Write Terraform's list of log-based metrics from common/metrics.py
+	$(BIN)/python -m common.metrics > terraform/modules/observability/metrics.json
 
 migrate: $(STAMP) ## Bring the database at HEIMDEX_DATABASE_URL to the current schema
 	$(BIN)/python -m common.sql.migrate

@@ -85,7 +85,15 @@ def push(store: Bucket, bucket: str, name: str, root: Path, paths: Iterable[str]
     return len(files)
 
 
-def pull(store: Bucket, bucket: str, name: str, root: Path, *, below: str = "") -> None:
+def pull(
+    store: Bucket,
+    bucket: str,
+    name: str,
+    root: Path,
+    *,
+    below: str = "",
+    without: str | None = None,
+) -> None:
     """Fetch the files of a manifest that are not there yet, several at once, and verify those.
 
     A file that is there already is known by its length; whoever loads it verifies it.
@@ -96,12 +104,17 @@ def pull(store: Bucket, bucket: str, name: str, root: Path, *, below: str = "") 
         name: of the manifest: the index version.
         root: directory of the models; made if missing.
         below: only files whose path starts with it.
+        without: none whose path starts with it.
 
     Raises:
         ConfigError: there is no such manifest, it cannot be read, or a file is not what it says.
         TransientError: Cloud Storage did not answer.
     """
-    files = [file for file in _read(store, bucket, name) if file.path.startswith(below)]
+    files = [
+        file
+        for file in _read(store, bucket, name)
+        if file.path.startswith(below) and not (without and file.path.startswith(without))
+    ]
     missing = [file for file in files if not _is_there(root, file)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(lambda file: _download(store, bucket, root, file), missing):
@@ -109,12 +122,13 @@ def pull(store: Bucket, bucket: str, name: str, root: Path, *, below: str = "") 
     log.event("models.pulled", files=len(missing), size_bytes=sum(f.size_bytes for f in missing))
 
 
-def fetch(settings: Settings, *, below: str = "") -> None:
+def fetch(settings: Settings, *, below: str = "", without: str | None = None) -> None:
     """Fetch what the settings' profile needs, if they name a bucket.
 
     Args:
         settings: name bucket, directory, profile and choice of models.
         below: as for `pull`.
+        without: as for `pull`.
 
     Raises:
         ConfigError, TransientError: as `pull`.
@@ -127,7 +141,8 @@ def fetch(settings: Settings, *, below: str = "") -> None:
     version = index_version(settings.profile, choose=settings.chosen_models)
     store = ObjectStore.connect(settings)
     try:
-        pull(store, settings.models_bucket, version, Path(settings.models_dir), below=below)
+        directory = Path(settings.models_dir)
+        pull(store, settings.models_bucket, version, directory, below=below, without=without)
     finally:
         store.close()
 

@@ -41,4 +41,6 @@ def kept(traceparent: str) -> str:
     Uploads are few and their traces are looked at: the load balancer's sampling, meant for many
     alike requests, is not to decide about them.
     """
-    return f"{traceparent[:-2]}01" if traceparent else ""
+    if not traceparent:
+        return ""
+    return f"{traceparent[:-2]}{int(traceparent[-2:], 16) | 1:02x}"

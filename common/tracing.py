@@ -16,15 +16,20 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from common import log
+from common.errors import ConfigError
 from common.trace import traceparent_of
 
 if TYPE_CHECKING:
     from common.config import Settings
 
 Kind = Literal["internal", "server", "consumer"]
+
+#: What `common.span_export` sends with; opentelemetry-exporter-otlp-proto-http brings it.
+_EXPORTER: Final = "opentelemetry.exporter.otlp.proto.http"
 
 
 class Span(Protocol):
@@ -83,15 +88,29 @@ _tracing = _Tracing()
 
 
 def configure(settings: Settings, service: str) -> None:
-    """Say where spans go; call in each main once the settings are read. Nothing is imported yet."""
+    """Say where spans go; call in each main once the settings are read. Nothing is imported yet.
+
+    Raises:
+        ConfigError: there is an endpoint, and nothing installed to send with: better told now than
+            by the first request.
+    """
     _tracing.target = None
     if settings.trace_endpoint:
+        if not _is_installed(_EXPORTER):
+            raise ConfigError(f"HEIMDEX_TRACE_ENDPOINT needs {_EXPORTER}")
         _tracing.target = Target(
             endpoint=settings.trace_endpoint,
             project=settings.project,
             service=service,
             ratio=settings.trace_ratio,
         )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package that it would be in
+        return False
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from local import present
+from local import present, watching
 from local.address import CloudAddress, running_cloud
 from local.client import ApiError, Client, Subtitles, sign_in
 from local.cloud import LOCAL_TIER, Cloud
@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         default=LOCAL_TIER,
         help="of every account: free has the limits of the free plan (default: %(default)s)",
     )
+    watching.add_logs(up)
     up.set_defaults(command=_up)
 
     demo = commands.add_parser(
@@ -125,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("query")
     search.add_argument("--mode", choices=("hybrid", "semantic", "keyword"), default="hybrid")
     search.set_defaults(command=_search)
+
+    watching.add_commands(commands, shared)
     return parser
 
 
@@ -214,7 +217,8 @@ def _up(options: argparse.Namespace, console: Console) -> tuple[None, int]:
         for name, value in facts.items():
             console.print(f"{name:16} {value}", soft_wrap=True, highlight=False)
         console.print("\nRunning until Ctrl-C.")
-        threading.Event().wait()
+        with watching.shown_logs(options.logs, cloud.logs, console):
+            threading.Event().wait()
     finally:
         console.print("Shutting down.")
         cloud.stop()

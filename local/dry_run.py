@@ -235,9 +235,7 @@ def main() -> int:
         name, _, variable = each.partition(":")
         units[name] = units[name].without(variable)
     with tempfile.TemporaryDirectory(prefix="heimdex-dry-run-") as directory:
-        verdicts = run(
-            units, options.bundles, Path(directory) / "run", timeout_s=options.timeout_s
-        )
+        verdicts = run(units, options.bundles, Path(directory) / "run", timeout_s=options.timeout_s)
     for verdict in verdicts:
         print(f"{verdict.unit:<18}{'ok' if verdict.is_ok else 'FAILED':<8}{verdict.reason}")
     return 0 if all(verdict.is_ok for verdict in verdicts) else 1

@@ -1,8 +1,9 @@
 """`python3 -m local.release COMMAND`: the steps of a release that talk to Google Cloud.
 
-Each runs `gcloud`, `docker` or `terraform` and prints what it runs. It needs nothing but Python's own
-library, so that a build step without our requirements can run it. With `APPLY` other than "true"
-(a build of any branch but an environment's) what would change something is skipped, and says so.
+Each runs `gcloud`, `docker` or `terraform` and prints what it runs. It needs nothing but Python's
+own library, so that a build step without our requirements can run it. With `APPLY` other than
+"true" (a build of any branch but an environment's) what would change something is skipped, and
+says so.
 
 What a release is made of goes into `build/release.auto.tfvars.json`, which `terraform plan` reads:
 the sources of the functions by the hash of their content, and the jobs' image by its digest.
@@ -222,9 +223,7 @@ def _run(*command: str) -> str:
     if shutil.which(command[0]) is None:
         raise ReleaseError(f"{command[0]} is not installed")
     print(f"+ {shlex.join(command)}", flush=True)
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)
     if done.returncode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
@@ -155,7 +155,7 @@ class Endings:
             lock_video(tx, run.user_id, run.video_id)
             hold(tx, lease)
             tx.execute(_END, values | {"state": "done"})
-            facts = {} if apply is None else _note_indexed(tx, run, apply(tx))
+            facts: dict[str, Any] = {} if apply is None else _note_indexed(tx, run, apply(tx))
             message_ids: tuple[UUID, ...] = ()
             if next_lane is not None:
                 lane = _in_lane(run, next_lane)
@@ -191,7 +191,7 @@ def _in_lane(run: RunRef, lane: Lane) -> RunRef:
     )
 
 
-def _note_indexed(tx: Connection, run: RunRef, indexed: Indexed) -> dict[str, object]:
+def _note_indexed(tx: Connection, run: RunRef, indexed: Indexed) -> dict[str, Any]:
     """Mark the video; returns what to log of it."""
     facts = {
         "index_version": indexed.index_version,
@@ -200,7 +200,7 @@ def _note_indexed(tx: Connection, run: RunRef, indexed: Indexed) -> dict[str, ob
     }
     row = tx.execute(_INDEXED, run_values(run) | facts).one()
     settle(tx, run.user_id, run.video_id, used_ms=indexed.duration_ms)
-    noted: dict[str, object] = {
+    noted: dict[str, Any] = {
         "video_minutes": round(indexed.duration_ms / 60_000, 4),
         "scene_count": indexed.scene_count,
     }

@@ -165,7 +165,7 @@ class Figures:
     def _all(self, row: type[RowT], call: str, values: Mapping[str, Any]) -> tuple[RowT, ...]:
         with self._db.system() as tx:
             found = tx.execute(text(f"SELECT * FROM {call}"), values)
-            return tuple(row(**_plain(each._mapping)) for each in found)
+            return tuple(row(**_plain(each._asdict())) for each in found)
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from common import log, tracing
 from functions.search.model import Leg
@@ -26,7 +26,7 @@ class Timings:
     def __init__(self, *, legs_alone: bool) -> None:
         self.legs_alone = legs_alone
         self._started_at = time.monotonic()
-        self._ms: dict[str, float] = {}
+        self._ms: dict[str, Any] = {}
 
     @contextmanager
     def part(self, name: Part) -> Iterator[None]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from common import model_mirror
 from common.config import Settings
 from common.domain import Segment
-from common.encoders import TextEncoder, minilm
+from common.encoders import QUERY, TextEncoder, minilm
 from gpu_jobs.models.colour import ColourFrames, ColourTagger
 from gpu_jobs.models.faces import FoundFace
 from gpu_jobs.models.screen_text import RapidOcrReader, ReadLine
@@ -187,7 +187,8 @@ def load(settings: Settings) -> Models:
     # Only a process that needs them pays for what they import.
     from gpu_jobs.models.downloaded import DownloadedModels, ModelChoice
 
-    model_mirror.fetch(settings)
+    # Queries are encoded elsewhere: gigabytes that a worker would wait for, and keep in memory.
+    model_mirror.fetch(settings, without=QUERY)
     models = DownloadedModels(ModelChoice.of(settings))
     models.load()
     return models

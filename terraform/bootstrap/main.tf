@@ -22,6 +22,7 @@ resource "google_project_service" "this" {
 }
 
 resource "google_storage_bucket" "state" {
+  # checkov:skip=CKV_GCP_62: two accounts read it, in builds whose logs say so.
   project  = var.project_id
   name     = coalesce(var.state_bucket, "${var.project_id}-terraform-state")
   location = var.region

@@ -65,6 +65,13 @@ def test_only_a_part_can_be_pulled(rig: Rig, models: Path, tmp_path: Path) -> No
     assert set(_content(tmp_path / "search")) == {p for p in FILES if p.startswith("query/")}
 
 
+def test_a_part_can_be_left_out(rig: Rig, models: Path, tmp_path: Path) -> None:
+    """Workers need nothing of what search encodes queries with."""
+    model_mirror.push(rig.store, BUCKET, NAME, models, FILES)
+    model_mirror.pull(rig.store, BUCKET, NAME, tmp_path / "worker", without="query/")
+    assert set(_content(tmp_path / "worker")) == {p for p in FILES if not p.startswith("query/")}
+
+
 def test_pushing_again_uploads_nothing(rig: Rig, models: Path) -> None:
     """Objects are named by their content and never replaced."""
     model_mirror.push(rig.store, BUCKET, NAME, models, FILES)

@@ -44,7 +44,8 @@ def spans() -> Iterator[SpanReceiver]:
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iterator[Cloud]:
     """Every stand-in and every function, in real processes."""
-    directory = tmp_path_factory.mktemp("cloud")
+    # As `--state` of the command line has it.
+    directory = tmp_path_factory.mktemp("state") / "cloud"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEIMDEX_TRACE_ENDPOINT", spans.url)
         with started(directory) as running:

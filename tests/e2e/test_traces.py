@@ -9,7 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from common.metrics import METRICS
 from gpu_jobs.pipeline import PIPELINE
+from local.cli import main
 from local.client import Client
 from local.cloud import Cloud
 from tests.e2e.conftest import index
@@ -22,6 +24,11 @@ _TRACE = "logging.googleapis.com/trace"
 _SPAN = "logging.googleapis.com/spanId"
 #: Ids as the doorbell names them: a run's, not its video's.
 _OF_AN_UPLOAD = ("video_id", "run_id")
+#: Metrics of what goes wrong, which nothing here does; tests/unit/common/test_metrics has them.
+_OF_TROUBLE = {
+    *("run_failures", "lease_expiries", "dead_letters", "sweep_errors", "crashes"),
+    "quota_refusals",
+}
 _UNITS = {"api", "upload_finalized", "start_jobs", "heimdex-media", "heimdex-gpu"}
 
 
@@ -134,3 +141,49 @@ def test_a_search_has_spans_of_its_parts(
     }
     assert {x.parent_id for x in parts} <= {x.span_id for x in (root, *parts)}
     assert "canarybird" not in repr(new)
+
+
+def test_every_metric_has_its_lines(cloud: Cloud, indexed: tuple[Client, str]) -> None:
+    """With a number in the field that is measured, and all labels, from the kind of unit named."""
+    client, _ = indexed
+    client.search("a red car at night")
+    deadline = time.monotonic() + 60
+    while not any(line["action"] == "ledger.gauged" for line in _lines(cloud) if "action" in line):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    lines = [line for line in _lines(cloud) if "action" in line]
+    for metric in METRICS:
+        found = [line for line in lines if line["action"] == metric.action]
+        assert found or metric.name in _OF_TROUBLE, metric.name
+        for line in found:
+            # A video that is indexed once more is measured by its length alone.
+            measured = {metric.field} & line.keys() if metric.field else set()
+            assert all(isinstance(line[name], int | float) for name in measured), metric.name
+            assert set(metric.labels) <= line.keys(), (metric.name, line)
+            is_job = line["service"].startswith("heimdex-")
+            assert is_job == (metric.written_by == "job"), (metric.name, line)
+        assert not metric.field or any(metric.field in line for line in found), metric.name
+
+
+def test_stats_tells_the_figures_of_the_running_cloud(
+    cloud: Cloud, indexed: tuple[Client, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python -m local stats`: from the ledger and the logs, as tables and as JSON."""
+    client, video_id = indexed
+    client.search("a red car at night")
+    state = str(cloud.logs.parents[1])
+    assert main(["stats", "--state", state, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["users"] >= 1
+    assert {x["state"]: x["videos"] for x in figures["videos"]}["indexed"] >= 1
+    assert {x["stage"] for x in figures["stages"]} == {stage.name for stage in PIPELINE.stages}
+    assert figures["searchable"]["p95_s"] > 0
+    assert {"dense", "vision"} <= {x["leg"] for x in figures["legs"]}
+    assert figures["usd_per_minute"] > 0
+    assert {x["lane"] for x in figures["backlog"]} == {"media", "gpu"}
+    assert main(["stats", "--state", state]) == 0
+    assert "cost per indexed minute" in capsys.readouterr().out
+    assert main(["logs", "--state", state, "--video", video_id, "--json"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len({line[_TRACE] for line in shown}) == 1
+    assert {line["service"] for line in shown} == _UNITS

@@ -20,11 +20,10 @@ LIST: Final = Path(__file__).with_name("grants.toml")
 
 #: Roles over a whole project that nobody gets, whatever the list says.
 BASIC: Final = frozenset({"roles/owner", "roles/editor", "roles/viewer"})
-#: Roles that let their holder be somebody else. On one account they can be right.
+#: Roles that let their holder be anybody of a project. On one account they can be right.
 IMPERSONATING: Final = frozenset(
     {
         "roles/iam.serviceAccountTokenCreator",
-        "roles/iam.serviceAccountUser",
         "roles/iam.serviceAccountKeyAdmin",
         "roles/iam.workloadIdentityUser",
     }
@@ -162,8 +161,7 @@ def problems(plan: Mapping[str, Any], allowed: AllowList) -> list[str]:
     except ValueError as error:
         return [str(error)]
     return [
-        *(f"{r['address']}: never" for r in resources(plan) if REFUSED_TYPES.fullmatch(r["type"])),
-        *(problem for grant in found for problem in _never(grant)),
+        *never(plan),
         *(
             f"not on the list: {grant}"
             for grant in found
@@ -171,6 +169,14 @@ def problems(plan: Mapping[str, Any], allowed: AllowList) -> list[str]:
         ),
         *_stale(found, allowed),
         *_roles(plan, allowed),
+    ]
+
+
+def never(plan: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a plan's grants whatever the list says, in words."""
+    return [
+        *(f"{r['address']}: never" for r in resources(plan) if REFUSED_TYPES.fullmatch(r["type"])),
+        *(problem for grant in grants(plan) for problem in _never(grant)),
     ]
 
 

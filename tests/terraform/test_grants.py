@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
-from tests.terraform.grants import AllowList, grants, problems, resources
+import pytest
+
+from tests.terraform import plans
+from tests.terraform.grants import AllowList, grants, never, problems, resources
 
 _SIGNERS = ("heimdex-sign-up@", "heimdex-sign-down@")
 
@@ -41,6 +46,43 @@ def test_no_secret_has_a_value_in_the_plan(plan: Any) -> None:
     assert "google_secret_manager_secret" in types
     assert "google_secret_manager_secret_version" not in types
     assert not {t for t in types if t.startswith(("random_", "tls_"))}
+
+
+def test_who_deploys_is_no_owner(tmp_path: Path) -> None:
+    """Nothing that the bootstrap grants is a basic role, or the right to be anybody."""
+    if reason := plans.missing():
+        pytest.skip(reason)
+    shutil.copytree(plans.TERRAFORM, tmp_path / "terraform")
+    variables = {"project_id": "a-project", "environment": "dev"}
+    planned = plans.plan(tmp_path / "terraform" / "bootstrap", variables)
+    assert never(planned) == []
+    assert len(grants(planned)) > 20
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('project = var.project_id\n  role = "roles/editor"', "a basic role"),
+        (
+            'project = var.project_id\n  role = "roles/iam.serviceAccountTokenCreator"',
+            "being anybody",
+        ),
+        ('project = var.project_id\n  role = "roles/storage.objectViewer"', "not on the list"),
+    ],
+)
+def test_a_real_plan_with_a_bad_grant_fails(tmp_path: Path, lines: str, problem: str) -> None:
+    """What somebody adds to an environment is found in terraform's own plan."""
+    if reason := plans.missing():
+        pytest.skip(reason)
+    shutil.copytree(plans.TERRAFORM, tmp_path / "terraform")
+    root = tmp_path / "terraform" / "envs" / "dev"
+    member = '"serviceAccount:${module.heimdex.service_accounts.media}"'
+    (root / "bad.tf").write_text(
+        f'resource "google_project_iam_member" "bad" {{\n  {lines}\n  member = {member}\n}}\n'
+    )
+    found = problems(plans.plan(root), AllowList.read())
+    assert any(text.startswith(problem) for text in found), found
 
 
 def _attached(plan: Any) -> dict[str, str]:

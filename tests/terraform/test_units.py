@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 
 from common.config import Settings
+from common.database import _MAX_OVERFLOW, _POOL_SIZE
 from local.cloud import _ROLES as ROLES
+from tests.terraform import plans
 from tests.terraform.grants import resources
 
 _GPU_TASK_LIMIT_S = 3_000
+_POOL = _POOL_SIZE + _MAX_OVERFLOW
+#: Executions of lanes at once, their heartbeats, and what Cloud SQL keeps for itself.
+_FOR_JOBS = 40
 
 
 def environments(plan: Any) -> dict[str, dict[str, str]]:
@@ -35,7 +40,7 @@ def test_settings_can_be_read(plan: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     units = environments(plan)
     assert len(units) >= 10
     for unit, environment in units.items():
-        assert set(environment) <= known, unit
+        assert {name for name in environment if name.startswith("HEIMDEX_")} <= known, unit
         with monkeypatch.context() as context:
             for name, value in environment.items():
                 context.setenv(name, value)
@@ -62,6 +67,15 @@ def test_only_the_api_is_told_of_signers(plan: Any) -> None:
     """Nobody else signs, and nobody else is told as whom."""
     signing = {unit for unit, env in environments(plan).items() if "HEIMDEX_UPLOAD_SIGNER" in env}
     assert signing == {"heimdex-api"}
+
+
+def test_only_the_mirror_of_models_asks_the_hub(plan: Any) -> None:
+    """The image switches the hub off for everyone, and the job that fetches from it, on again."""
+    assert "HF_HUB_OFFLINE=1" in (plans.REPOSITORY / "gpu_jobs" / "Dockerfile").read_text()
+    units = environments(plan)
+    assert {u: e["HF_HUB_OFFLINE"] for u, e in units.items() if "HF_HUB_OFFLINE" in e} == {
+        "heimdex-models": "0"
+    }
 
 
 def test_functions_start_from_their_folder(plan: Any) -> None:
@@ -103,6 +117,18 @@ def test_data_is_protected_from_destroying(plan: Any) -> None:
     assert instance["deletion_protection"] is True
     assert instance["settings"][0]["deletion_protection_enabled"] is True
     assert not any(bucket["force_destroy"] for bucket in _of(plan, "google_storage_bucket"))
+
+
+def test_database_has_connections_for_all(plan: Any) -> None:
+    """With every function at its most instances, each with all it may hold, jobs still get in."""
+    [instance] = _of(plan, "google_sql_database_instance")
+    flags = {flag["name"]: flag["value"] for flag in instance["settings"][0]["database_flags"]}
+    for_functions = sum(
+        config["max_instance_count"] * min(config["max_instance_request_concurrency"], _POOL)
+        for function in _of(plan, "google_cloudfunctions2_function")
+        for config in function["service_config"]
+    )
+    assert int(flags["max_connections"]) >= for_functions + _FOR_JOBS
 
 
 def _of(plan: Any, kind: str) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ module "heimdex" {
   authorized_domains  = concat(["localhost"], var.authorized_domains)
   deletion_protection = var.deletion_protection
 
+  api      = { max_instances = 5 }
   database = { tier = var.database_tier, disk_gb = 10, disk_limit_gb = 100 }
   search   = var.search
 }

@@ -18,7 +18,7 @@ module "heimdex" {
   authorized_domains  = var.authorized_domains
   deletion_protection = var.deletion_protection
 
-  api      = { min_instances = 1, max_instances = 40 }
-  database = { tier = var.database_tier, disk_gb = 50, high_availability = true, maintenance_track = "week5" }
+  api      = { min_instances = 1, max_instances = 20 }
+  database = { tier = var.database_tier, disk_gb = 50, high_availability = true, max_connections = 400, maintenance_track = "week5" }
   search   = var.search
 }

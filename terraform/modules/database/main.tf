@@ -64,6 +64,12 @@ resource "google_sql_database_instance" "this" {
       value = "on"
     }
 
+    # Each instance of a function keeps up to ten; a test adds them up.
+    database_flags {
+      name  = "max_connections"
+      value = tostring(var.max_connections)
+    }
+
     # Our statements are short: compiling one takes longer than running it.
     database_flags {
       name  = "jit"
@@ -141,6 +147,8 @@ resource "google_sql_database" "this" {
   instance  = google_sql_database_instance.this.name
   charset   = "UTF8"
   collation = "en_US.UTF8"
+  # It goes with its instance. Alone it could not: it is in use, and has owners.
+  deletion_policy = "ABANDON"
 }
 
 # A login for each identity, without a password. What it may do there, the migrate job says: see the

@@ -67,6 +67,12 @@ variable "maintenance_track" {
   }
 }
 
+variable "max_connections" {
+  description = "How many at once: a few MB of memory each, and a restart when it changes."
+  type        = number
+  default     = 200
+}
+
 variable "name" {
   description = "Of the instance. A name cannot be used again for a week after its deletion."
   type        = string

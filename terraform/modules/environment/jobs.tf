@@ -84,6 +84,8 @@ locals {
       memory          = "32Gi"
       timeout_s       = 3600
       max_retries     = 1
+      # The image forbids what only this job does.
+      environment = { HF_HUB_OFFLINE = "0" }
     }
   }
 

@@ -8,6 +8,17 @@ data "google_storage_project_service_account" "this" {
   project = var.project_id
 }
 
+# In a new project these agents are made when first needed, which is too late to be granted something.
+resource "google_project_service_identity" "agents" {
+  for_each = toset(["eventarc", "pubsub"])
+  provider = google-beta
+
+  project = var.project_id
+  service = "${each.key}.googleapis.com"
+
+  depends_on = [module.apis]
+}
+
 module "apis" {
   source = "../apis"
 
@@ -119,6 +130,7 @@ module "database" {
   disk_limit_gb       = var.database.disk_limit_gb
   high_availability   = var.database.high_availability
   maintenance_track   = var.database.maintenance_track
+  max_connections     = var.database.max_connections
   tier                = var.database.tier
   logins              = { for unit in keys(local.with_database) : unit => module.identity.database_users[unit] }
 }
@@ -140,7 +152,9 @@ module "functions" {
   }
 
   # Grants first: an instance that starts without them fails, and a build too.
-  depends_on = [module.database, module.identity, module.registry, module.storage]
+  depends_on = [
+    google_project_service_identity.agents, module.database, module.identity, module.registry, module.storage,
+  ]
 }
 
 module "jobs" {
@@ -166,7 +180,7 @@ module "messaging" {
   publishers     = local.publishers
   pullers        = local.pullers
 
-  depends_on = [module.apis]
+  depends_on = [google_project_service_identity.agents]
 }
 
 module "scheduler" {

@@ -34,6 +34,7 @@ variable "database" {
     disk_limit_gb     = optional(number, 500)
     high_availability = optional(bool, false)
     maintenance_track = optional(string, "stable")
+    max_connections   = optional(number, 200)
     tier              = string
   })
 }

@@ -4,7 +4,7 @@ locals {
     pipeline = [
       { title = "Time to searchable (p50, p95), s", metric = "time_to_searchable", percentiles = [50, 95] },
       { title = "Videos that became searchable, per 5 min", metric = "indexed_minutes", count = true },
-      { title = "Stage seconds by stage (p95), ms", metric = "stage_duration", percentiles = [95], by = "stage" },
+      { title = "Time by stage (p95), ms", metric = "stage_duration", percentiles = [95], by = "stage" },
       { title = "Backlog: runs that could be claimed", metric = "ready_runs", percentiles = [99], by = "lane" },
       { title = "How long the first of them has waited, s", metric = "oldest_ready", percentiles = [99], by = "lane" },
       { title = "Runs that are claimed", metric = "running_runs", percentiles = [99], by = "lane" },

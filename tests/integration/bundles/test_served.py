@@ -1,4 +1,4 @@
-"""Each bundle serves, out of its own folder, with only its own requirements, from its first start."""
+"""Each bundle serves out of its own folder, with only its own requirements."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def test_every_bundle_answers(
     unwanted = {**_EVENT, "ce-type": "google.cloud.storage.object.v1.deleted"}
     answer = requests.post(url, json={}, headers=unwanted, timeout=_TIMEOUT_S)
     assert answer.status_code == 200
-    assert "event.unwanted" in [each["action"] for each in _log(served["upload_finalized"], tmp_path)]
+    assert "event.unwanted" in [
+        each["action"] for each in _log(served["upload_finalized"], tmp_path)
+    ]
     # Not an event at all.
     assert requests.post(url, json={}, timeout=_TIMEOUT_S).status_code == 400
 
@@ -105,7 +107,7 @@ def test_a_bundle_that_is_configured_wrongly_does_not_start(
 def test_the_index_has_the_requirements(
     staged: dict[str, bundles.Bundle], tmp_path: Path, name: str
 ) -> None:
-    """Installed as the buildpack does it: resolved, hashed, checked; then the function is imported."""
+    """Installed as the buildpack does it: resolved, hashed, checked; then it is imported."""
     python = tmp_path / "bin" / "python"
     subprocess.run(["python3", "-m", "venv", tmp_path], check=True)
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from common import log
 from common.artifacts import encode
 from common.database import Database
 from common.domain import Lease
@@ -301,8 +302,12 @@ def test_a_silent_lease_is_confirmed_before_a_write(
 
 
 def test_heartbeats_keep_the_lease(rig: Rig, database: TestDatabase, user_id: UUID) -> None:
-    """While a stage runs, the lease is extended again and again, until another one has it."""
+    """While a stage runs, the lease is extended again and again, until another one has it.
+
+    In the run's trace, though the thread is another.
+    """
     beats: list[float] = []
+    traces: set[str] = set()
     enough = threading.Event()
 
     class Claims:
@@ -310,6 +315,7 @@ def test_heartbeats_keep_the_lease(rig: Rig, database: TestDatabase, user_id: UU
 
         def heartbeat(self, lease: Lease) -> None:
             beats.append(time.monotonic())
+            traces.add(log.traceparent())
             if len(beats) == 2:
                 raise TransientError
             if len(beats) == 5:
@@ -319,11 +325,12 @@ def test_heartbeats_keep_the_lease(rig: Rig, database: TestDatabase, user_id: UU
     lease = rig.claims.claim(user_id, insert_run(database, user_id), "media", "w")
     assert lease is not None
     claims: Any = Claims()
-    with Hold(claims, lease, threading.Event()) as hold:
+    with log.bound(traceparent="t"), Hold(claims, lease, threading.Event()) as hold:
         assert enough.wait(10.0)
         with pytest.raises(LeaseLostError):
             hold.check()
     assert len(beats) >= 5
+    assert traces == {"t"}
 
 
 def test_a_video_deleted_meanwhile_gets_no_rows(

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, text
 
+from common import log
 from common.database import Database
 from common.domain import Lease
 from common.errors import InputError, LeaseLostError, TransientError
@@ -501,3 +502,70 @@ def test_any_schedule_of_workers_keeps_the_run_whole(
             suppress_health_check=list(hypothesis.HealthCheck),
         ),
     )
+
+
+# --- what is logged of it ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """Events, as (action, fields)."""
+    seen: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(log, "event", lambda action, /, **fields: seen.append((action, fields)))
+    return seen
+
+
+def test_a_lease_that_expired_is_logged_once(
+    database: TestDatabase,
+    claims: Claims,
+    user_id: UUID,
+    logged: list[tuple[str, dict[str, Any]]],
+) -> None:
+    """By the claim that takes the run over, or buries it; never by the first, nor by a retry."""
+    run_id = insert_run(database, user_id)
+    for attempt in range(1, POLICY.max_attempts + 1):
+        assert claims.claim(user_id, run_id, "media", "w") is not None
+        assert claims.claim(user_id, run_id, "media", "rival") is None
+        assert len(logged) == attempt - 1
+        expire_lease(database, run_id)
+    assert claims.claim(user_id, run_id, "media", "w") is None
+    assert [action for action, _ in logged] == ["run.lease_expired"] * POLICY.max_attempts
+    video_id = run_row(database, run_id).video_id
+    assert logged[0][1]["video_id"] == video_id
+    assert (logged[0][1]["run_id"], logged[0][1]["lane"]) == (run_id, "media")
+
+
+def test_a_run_that_was_given_back_is_no_expiry(
+    database: TestDatabase,
+    claims: Claims,
+    user_id: UUID,
+    logged: list[tuple[str, dict[str, Any]]],
+) -> None:
+    """Its worker ended in order."""
+    run_id = insert_run(database, user_id)
+    lease = claims.claim(user_id, run_id, "media", "w")
+    assert lease is not None
+    claims.release(lease)
+    assert claims.claim(user_id, run_id, "media", "w") is not None
+    assert logged == []
+
+
+def test_becoming_searchable_is_logged_with_the_wait_the_first_time(
+    database: TestDatabase,
+    claims: Claims,
+    endings: Endings,
+    user_id: UUID,
+    logged: list[tuple[str, dict[str, Any]]],
+) -> None:
+    """From the last object's arrival; of a video that is indexed once more only its length."""
+    run_id = insert_run(database, user_id, lane="gpu")
+    database.owner_rows("UPDATE upload_objects SET finalized_at = now() - interval '90 s'")
+    for _ in range(2):
+        lease = claims.claim(user_id, run_id, "gpu", "w")
+        assert lease is not None
+        endings.complete(lease, apply=lambda _: INDEXED)
+        database.owner_rows("UPDATE runs SET state = 'ready', attempt = 0")
+    (first, again) = [fields for action, fields in logged if action == "video.searchable"]
+    waited_s = first.pop("time_to_searchable_s")
+    assert 89 < waited_s < 600
+    assert first == again == {"video_minutes": 1.0, "scene_count": 3}

@@ -83,12 +83,18 @@ def test_sixty_searches_a_minute(client: FlaskClient, clock: FakeClock) -> None:
 
 
 def test_a_search_that_is_refused_leaves_no_event(
-    client: FlaskClient, database: TestDatabase
+    client: FlaskClient, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody who types fast is no case for an audit; the log has it."""
+    logged: list[tuple[str, object]] = []
+    monkeypatch.setattr(
+        log, "event", lambda action, /, **fields: logged.append((action, fields.get("code")))
+    )
     for _ in range(62):
         client.get("/v1/find")
     assert database.owner_rows("SELECT 1 FROM audit_events") == []
+    refused = [code for action, code in logged if action == "quota.refused"]
+    assert refused == ["searches_exhausted"] * 2
 
 
 def test_two_exports_a_day(

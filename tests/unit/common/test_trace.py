@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.trace import trace_of
+from common.trace import kept, trace_of
 
 _VALID = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -36,3 +36,10 @@ def test_anything_else_starts_a_new_trace(header: str | None) -> None:
     assert trace.traceparent != header
     assert trace_of(trace.traceparent) == trace
     assert trace.request_id != trace_of(header).request_id
+
+
+def test_a_trace_that_is_kept_is_recorded() -> None:
+    """Whatever was decided before; nothing is made of none."""
+    assert kept(f"{_VALID[:-2]}00") == _VALID
+    assert kept(_VALID) == _VALID
+    assert kept("") == ""

@@ -125,7 +125,7 @@ def run_with(directory: Path, pipeline: Pipeline) -> None:
         store=FileStore(directory),
         uploads_bucket="uploads",
         artifacts_bucket="artifacts",
-        rates=Rates(usd_per_s={"media": 7.0, "gpu": 0.5}),
+        rates=Rates(usd_per_s={"media": 7.0, "gpu": 0.5}, gpus={"gpu": 2.0}),
         sandbox=call_in_process,
         load_models=lambda: None,
         names=lambda _: (),
@@ -186,4 +186,9 @@ def test_a_run_says_what_it_cost(
     else:
         run_with(tmp_path, pipeline)
     (costed,) = [fields for action, fields in events if action == "run.costed"]
-    assert costed == {"seconds": {"one+two": 3.0, "last": 1.5}, "cost_usd": 2.25}
+    assert costed == {
+        "lane": "gpu",
+        "seconds": {"one+two": 3.0, "last": 1.5},
+        "gpu_s": 9.0,
+        "cost_usd": 2.25,
+    }

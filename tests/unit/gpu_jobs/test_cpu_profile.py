@@ -162,7 +162,7 @@ def test_a_query_meets_what_was_indexed(
 def test_models_come_from_the_bucket(
     directory: Path, tiny: registry.Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker with an empty disk fetches what was mirrored, and loads it."""
+    """A worker with an empty disk fetches what it needs of what was mirrored, and loads it."""
     store = FileStore(tmp_path / "bucket")
     list(mirror.export(tiny.profile("cpu"), directory))
     told = settings(profile="cpu", models_dir=str(tmp_path / "disk"), models_bucket="models")
@@ -171,6 +171,7 @@ def test_models_come_from_the_bucket(
     monkeypatch.setattr(ObjectStore, "connect", lambda _: store)
     loaded = gpu_models.load(told)
     assert loaded.text.name == "bge-m3"
+    assert not (tmp_path / "disk" / encoders.QUERY).exists()
     model_mirror.pull(store, "models", version, tmp_path / "search", below=encoders.QUERY)
     encoders.load("cpu", tmp_path / "search")
 

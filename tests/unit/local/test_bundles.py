@@ -54,7 +54,7 @@ def test_a_zip_tells_nothing_of_its_machine(tmp_path: Path) -> None:
 
 
 def test_a_bundle_has_its_function_and_what_is_read(name: str) -> None:
-    """Data files beside the code; no caches, no other function, none of ours that is not shipped."""
+    """Data files beside the code; no caches, no other function, nothing that is not shipped."""
     paths = {str(path) for path in contents(name, profile="gpu")}
     assert {"main.py", "requirements.txt", f"functions/{name}/main.py"} <= paths
     assert {"common/registry.json", "common/sql/version.py"} <= paths

@@ -1,4 +1,4 @@
-# What an environment passes; checked by tests/unit/terraform/test_observability.py.
+# What an environment passes; checked by tests/terraform/test_observability.py.
 terraform {
   required_version = ">= 1.11"
 
