@@ -18,6 +18,8 @@ ROLE_OF: Final[Mapping[str, str]] = {
     "delete": "api",
     "extend": "api",
     "rename": "api",
+    "people": "api",
+    "look": "api",
     "export": "api",
     "leave": "api",
     "letter": "letter",

@@ -51,6 +51,7 @@ def main(order: dict[str, Any]) -> int:
 def _prepare(order: dict[str, Any]) -> None:
     options = order["options"]
     os.environ["TMPDIR"] = order["scratch"]
+    stages.doors["harness"] = order["endpoints"]["doors"]
     stages.behaviour.update(options.get("behaviour", {}))
     for name, value in options.get("limits", {}).items():
         number = getattr(resource, name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from tests.faults import faces
 from tests.faults.plan import Expect, Plan
 from tests.faults.processes import REPOSITORY
 from tests.faults.story import Story
@@ -139,6 +140,15 @@ SCENARIOS: Final[Mapping[str, Plan]] = {
         expect=Expect(repeats=_REPEATS, buried=1, letters_forgotten=True),
     ),
     "keep": _plan(errands=frozenset({"expire"}), expect=Expect(state="deleted", repeats=_REPEATS)),
+    "enrol": _plan(errands=frozenset({"enrol"})),
+    "change mind": _plan(
+        actor="gpu",
+        options=_behaving("photo_embed", "knock"),
+        later=_behaving("photo_embed", "knock"),
+        meanwhile=faces.delete_photos,
+        errands=frozenset({"change mind"}),
+    ),
+    "tell apart": _plan(errands=frozenset({"tell apart"})),
     "stray": _plan(errands=frozenset({"stray"})),
     "leave": _plan(
         errands=frozenset({"export", "leave"}), expect=Expect(state="gone", repeats=_REPEATS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from common.messages import DEAD_LETTER_TOPIC, RunReady, encode
+from tests.faults import faces
 from tests.faults.waiting import for_pushes
 from tests.faults.wiring import ARTIFACTS
 
@@ -173,6 +174,9 @@ ERRANDS: Final[Mapping[str, Callable[[Story], None]]] = {
     "expire": expire,
     "delete": delete,
     "stray": stray,
+    "enrol": faces.enrol,
+    "change mind": faces.change_mind,
+    "tell apart": faces.tell_apart,
     "leave": leave,
 }
 #: After these search no longer finds the video that it found before.

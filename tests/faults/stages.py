@@ -19,21 +19,37 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
+import requests
 from sqlalchemy import Connection
 
 from common import search_index
 from common.artifacts import sidecar_key
-from common.domain import IndexRows, Media, Probe, SceneRow, Term, VideoStream
+from common.domain import (
+    IndexRows,
+    Media,
+    Photo,
+    PhotoFace,
+    Probe,
+    SceneRow,
+    Term,
+    VideoStream,
+)
 from common.errors import TransientError
 from common.index_version import scene_id
 from common.ledger.endings import Indexed
-from gpu_jobs.stage import Export, Pipeline, Stage, VideoFacts
+from common.people import enrolment
+from gpu_jobs.stage import Export, PhotoFacts, Pipeline, Stage, VideoFacts
 
 #: What a stage does before its work: nothing, or something bad. Set in the child alone.
 behaviour: dict[str, str] = {}
+#: Where the harness lets whoever knocks wait until something has happened. Set in the child alone.
+doors: dict[str, str] = {}
+_PATIENCE_S: Final = 20.0
 #: Said in every scene, so that search has something to find.
 WORD: Final = "potato"
 SCENES: Final = 2
+#: What is sent for a photo.
+PHOTO: Final = "a photo".ljust(100, ".")
 _SCRATCH_BYTES: Final = 256 * 1024
 #: More than any limit that a test sets.
 _GREEDY_BYTES: Final = 4 * 1024**3
@@ -83,6 +99,8 @@ def misbehave(stage: str) -> None:
         case "term":
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.1)
+        case "knock":
+            requests.post(f"{doors['harness']}meanwhile", data=b"", timeout=_PATIENCE_S)
         case "slow":
             time.sleep(0.8)
 
@@ -193,6 +211,31 @@ def commit(*, sidecar_build: Built, video: VideoFacts) -> IndexRows:
     )
 
 
+def photo_normalise(media: Media) -> Photo:
+    """The photo, as small as it can be."""
+    misbehave("photo_normalise")
+    return Photo(jpeg=media.path.read_bytes(), width_px=16, height_px=16)
+
+
+def photo_embed(*, photo_normalise: Photo, consent: bool) -> PhotoFace:
+    """The one face in it, if anybody agrees to it being looked for."""
+    misbehave("photo_embed")
+    assert consent
+    seed = int.from_bytes(hashlib.sha256(photo_normalise.jpeg).digest()[:8])
+    return PhotoFace(
+        problem="", box=(0.1, 0.1, 0.5, 0.5), quality=0.9, vector=looks(seed), model="sface"
+    )
+
+
+def looks(seed: int) -> Any:
+    """What somebody looks like, as SFace has it: 128 numbers, padded."""
+    return np.pad(_unit(np.random.default_rng(seed), 128), (0, 384))
+
+
+def _enrol(photo: PhotoFacts, face: PhotoFace, tx: Connection) -> None:
+    enrolment.apply(tx, photo.user_id, photo.person_id, photo.photo_id, face)
+
+
 def _scene(video: VideoFacts, ordinal: int, text: str) -> SceneRow:
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
     vectors = np.random.default_rng(seed)
@@ -217,6 +260,7 @@ def _scene(video: VideoFacts, ordinal: int, text: str) -> SceneRow:
 
 
 def _unit(source: np.random.Generator, size: int) -> Any:
+    """A direction by chance, of length 1."""
     vector = source.standard_normal(size).astype(np.float32)
     return vector / np.linalg.norm(vector)
 
@@ -262,6 +306,12 @@ _GPU: Final = (
     ),
     Stage(name="sidecar_build", lane="gpu", version=1, run=sidecar_build, exports=_sidecars),
     Stage(name="commit", lane="gpu", version=1, run=commit, apply=_searchable),
+)
+PHOTOS: Final = Pipeline(
+    (
+        Stage(name="photo_normalise", lane="media", version=1, run=photo_normalise),
+        Stage(name="photo_embed", lane="gpu", version=1, run=photo_embed, apply=_enrol),
+    )
 )
 NAMES: Final = tuple(stage.name for stage in (*_MEDIA, *_GPU))
 

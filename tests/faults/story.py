@@ -69,6 +69,7 @@ class Story:
         #: How often the fault at the plan's point happened.
         self.hits = 0
         self._met = 0
+        self._number = 0
         self._live: list[Performance] = []
         self._lock = threading.Lock()
 
@@ -126,9 +127,17 @@ class Story:
 
     def _send(self, target: dict[str, Any]) -> None:
         content = self.plan.content or CONTENT
-        put = {"url": target["url"], "headers": target["headers"], "data": content}
+        self.send({"url": target["url"], "headers": target["headers"], "data": content})
+
+    def send(self, put: dict[str, Any]) -> None:
+        """A client sends a file to a signed URL."""
         # 412: the object is there already, by an attempt whose answer was lost.
         self._until("client", put, (200, 412))
+
+    def next_number(self) -> int:
+        """Another one each time: what a client tells its requests apart by."""
+        self._number += 1
+        return self._number
 
     def act(self, actor: str, request: dict[str, Any]) -> dict[str, Any] | None:
         """Let an actor do something; None if its process died or failed."""

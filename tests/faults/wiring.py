@@ -149,12 +149,19 @@ class Wiring:
             lease_s=endpoints.lease_s,
             idle_exit_s=0.0,
             stray_after_s=0.0,
+            feature_face=True,
+            feature_face_detection=True,
+            feature_face_enrollment=True,
             idle_in_transaction_s=endpoints.idle_in_transaction_s,
         )
 
     @cached_property
     def api_database(self) -> Database:
         return Database.connect(self.settings("heimdex_api"))
+
+    @cached_property
+    def worker_database(self) -> Database:
+        return Database.connect(self.settings("heimdex_worker"))
 
     @cached_property
     def api(self) -> flask.Flask:
@@ -222,6 +229,7 @@ class Wiring:
             pipeline = stages.pipeline(self.endpoints.versions)
             with (
                 mock.patch.object(gpu_jobs.main, "PIPELINE", pipeline),
+                mock.patch.object(gpu_jobs.main, "PHOTO_PIPELINE", stages.PHOTOS),
                 mock.patch.object(gpu_jobs.main, "_load_models", _stub_models),
                 mock.patch.object(gpu_jobs.main, "sandbox", sandbox),
             ):
