@@ -129,7 +129,7 @@ def run_row(database: TestDatabase, run_id: UUID) -> Any:
     return row
 
 
-def video_row(database: TestDatabase, video_id: UUID) -> Any:
+def video_row(database: TestDatabase, video_id: UUID | None) -> Any:
     """A video as it is."""
     (row,) = database.owner_rows("SELECT * FROM videos WHERE id = :id", id=video_id)
     return row

@@ -34,7 +34,7 @@ def run(*, photo_normalise: Photo, models: Models, consent: bool) -> PhotoFace:
     Args:
         photo_normalise: the photo.
         models: with the face model, if there is one.
-        consent: of the user to faces being told apart.
+        consent: photos are learned from here, and the user agrees.
 
     Returns:
         The face; or the problem, and nothing of the face.
@@ -43,11 +43,10 @@ def run(*, photo_normalise: Photo, models: Models, consent: bool) -> PhotoFace:
         ContractError: the photo is not a JPEG.
         PermanentError: the model failed (`stage_failed`).
     """
-    if models.faces is None:
+    # Who withdraws consent deletes the photo: of one that is there, the feature is switched off.
+    if models.faces is None or not consent:
         return _refused(problems.UNAVAILABLE, "")
     name = models.faces.name
-    if not consent:
-        return _refused(problems.NO_CONSENT, name)
     portraits = models.faces.portraits(pixels(photo_normalise.jpeg))
     problem = problem_of(portraits)
     if problem:

@@ -10,6 +10,8 @@ _CLAIMS = "tests/integration/ledger/test_claims.py::"
 _UPLOADS = "tests/integration/ledger/test_uploads.py::"
 _WORKER = "tests/integration/gpu_jobs/test_worker.py::"
 _EVENTS = "tests/integration/test_event_functions.py::"
+_FORGETTING = "tests/integration/gpu_jobs/test_forgetting.py::"
+_PEOPLE = "tests/integration/api/test_people.py::"
 _IDEMPOTENCY = "tests/integration/api/test_idempotency.py::"
 _PAGES = "tests/unit/common/web/test_pages.py::"
 _DATABASE = "tests/unit/common/test_database.py::"
@@ -54,7 +56,7 @@ DEFENCES: Final = (
     _defence(
         "a run is made once (ON CONFLICT of runs)",
         "common/ledger/readiness.py",
-        """    ON CONFLICT (user_id, video_id, generation, lane) DO UPDATE
+        """    ON CONFLICT (user_id, video_id, photo_id, generation, lane) DO UPDATE
         SET not_before = clock_timestamp(), rung_at = clock_timestamp()
         WHERE runs.state = 'ready'
 """,
@@ -191,6 +193,41 @@ DEFENCES: Final = (
         "    guard(os.environ)\n",
         "",
         "tests/unit/common/test_config.py::test_no_check_is_switched_off_on_cloud_run",
+    ),
+    _defence(
+        "faces are committed with the user's consent alone",
+        "common/people/sightings.py",
+        "    if not consent.hold(tx, user_id):\n        return\n",
+        "",
+        _FORGETTING + "test_consent_that_goes_before_the_commit",
+    ),
+    _defence(
+        "what was found is overwritten when consent went meanwhile",
+        "gpu_jobs/runner.py",
+        "        if consent and not self._consents(group[0], work):\n",
+        "        if False:\n",
+        _FORGETTING + "test_consent_that_goes_while_faces_are_looked_for",
+    ),
+    _defence(
+        "a photo that was deleted takes its artifacts along",
+        "gpu_jobs/runner.py",
+        "            self._discard_if_deleted(work, finished)\n",
+        "            pass\n",
+        _FORGETTING + "test_a_photo_that_is_deleted_under_way_leaves_nothing[photo]",
+    ),
+    _defence(
+        "photos that were made since a withdrawal stay",
+        "functions/start_jobs/face_erasing.py",
+        " if _photo_of(place.name) not in live]",
+        "]",
+        _FORGETTING + "test_what_was_made_since_stays",
+    ),
+    _defence(
+        "an unverified address uploads nothing",
+        "functions/api/uploads.py",
+        "    require_verified(settings, principal)\n",
+        "",
+        _PEOPLE + "test_an_unverified_address_uploads_nothing",
     ),
     _defence(
         "one request at a time has an idempotency key",

@@ -57,9 +57,9 @@ class Browser:
 
     def wait(self, photo: str) -> dict[str, Any]:
         """The photo, once it is accepted or rejected."""
-        return until(
-            lambda: self.call("GET", photo), lambda now: now["state"] in ("accepted", "rejected")
-        )
+        over = ("accepted", "rejected")
+        ended = until(lambda: self.call("GET", photo), lambda now: now["state"] in over)
+        return dict(ended)
 
 
 def until(ask: Callable[[], Any], good: Callable[[Any], bool]) -> Any:

@@ -6,7 +6,7 @@ directly, in a time that only moves when it is told to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,7 +152,12 @@ class Store:
             self.delete(bucket, name, effect=effect)
         return len(names)
 
-    def names(self, bucket: str, prefix: str = "") -> list[str]:
+    def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        """All objects below a prefix."""
+        found = (self.stat(bucket, name) for name in self.names(bucket, prefix))
+        return (info for info in found if info is not None)
+
+    def names(self, bucket: str, prefix: str = "") -> Sequence[str]:
         """Names of all objects."""
         page = self._objects.page(bucket, prefix=prefix, limit=10_000)
         return [stored.name for stored in page.objects]

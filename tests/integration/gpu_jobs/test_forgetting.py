@@ -363,8 +363,6 @@ def test_consent_that_goes_before_the_commit(
         called.append(values["faces"])
         original(tx, **values)  # type: ignore[arg-type]  # passed on
 
-    from gpu_jobs import pipeline
-
     hold = consent.hold
 
     def withdrawn_first(tx: object, user_id: UUID) -> bool:
@@ -375,7 +373,7 @@ def test_consent_that_goes_before_the_commit(
 
     withdrawn: list[bool] = []
     monkeypatch.setattr(sightings, "replace_video", replace_video)
-    monkeypatch.setattr(pipeline.consent, "hold", withdrawn_first)
+    monkeypatch.setattr(consent, "hold", withdrawn_first)
     new_upload()
     album.rig.work()
     # The faces were still in the worker's hands.

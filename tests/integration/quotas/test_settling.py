@@ -97,6 +97,7 @@ def test_settling_again_returns_nothing(
     """However often an end is recorded, the reservation comes back once."""
     with api_database.tenant(free_id, effect="test.charge") as tx:
         admit(tx, free_id, size_bytes=1, reserve_ms=_RESERVED_MS)
+    assert lease.run.video_id is not None
     for _ in range(times):
         with api_database.tenant(free_id, effect="test.settle") as tx:
             settle(tx, free_id, lease.run.video_id, used_ms=0)

@@ -35,6 +35,7 @@ class FakePrincipal:
 
     user_id: UUID
     firebase_uid: str
+    email_verified: bool = True
 
 
 def authenticator(database: Database) -> Authenticate:

@@ -76,6 +76,7 @@ class Someone:
 
     user_id: UUID
     firebase_uid: str
+    email_verified: bool = True
 
 
 def _authenticate(headers: RequestHeaders, *, check_revoked: bool) -> Someone:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from common.domain import PhotoRef
 from common.errors import ContractError
+from common.people.photos import object_name
 from common.videos.uploads import subtitle_name, video_name
-from functions.upload_finalized.validate import read_event
+from functions.upload_finalized.validate import PhotoAccepted, UploadAccepted, read_event
 
 USER, VIDEO = UUID(int=1), UUID(int=2)
 
@@ -27,13 +29,25 @@ def _data(**changes: Any) -> dict[str, Any]:
     }
 
 
+def test_photos_of_people_are_read() -> None:
+    """Tenant, person and photo are taken from the name."""
+    person, photo = uuid4(), uuid4()
+    name = object_name(USER, person, photo)
+    accepted = read_event(_data(name=name), bucket="uploads")
+    assert isinstance(accepted, PhotoAccepted)
+    assert (accepted.user_id, accepted.stored.name) == (USER, name)
+    assert accepted.photo == PhotoRef(person_id=person, photo_id=photo)
+    for other in (f"{name}.jpg", f"{name}/x", name.upper(), f"faces/{USER}/{photo}"):
+        assert read_event(_data(name=other), bucket="uploads") is None
+
+
 @pytest.mark.parametrize(
     "name", [video_name(USER, VIDEO, "mkv"), subtitle_name(USER, VIDEO, 2, "srt")]
 )
 def test_the_names_that_the_api_makes_are_read(name: str) -> None:
     """Tenant and video are taken from the name; the rest is as Cloud Storage says."""
     accepted = read_event(_data(name=name), bucket="uploads")
-    assert accepted is not None
+    assert isinstance(accepted, UploadAccepted)
     assert (accepted.user_id, accepted.video_id, accepted.stored.name) == (USER, VIDEO, name)
     assert accepted.stored.generation == 1700000000000001
     assert accepted.stored.size_bytes == 123

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def photo_of(directory: Path, data: bytes, *, max_pixels: int = 1_000_000) -> Ph
 def saved(picture: Picture, kind: str, **options: object) -> bytes:
     """A picture as a file of a kind that Pillow writes."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind, **options)  # type: ignore[arg-type]
+    Image.fromarray(picture).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -183,7 +184,6 @@ def test_damaged_heic_is_refused_or_read(tmp_path: Path, seed: int) -> None:
     data = bytearray(heic.encode_grid(corners(128, 128), tile_px=64))
     for place in rng.integers(0, min(len(data), 700), 4):
         data[place] = rng.integers(0, 256)
-    try:
-        photo_of(tmp_path, bytes(data))
-    except InputError as error:
-        assert error.code in ("photo_unreadable", "photo_too_large")
+    # Anything else that is raised fails the test.
+    with contextlib.suppress(InputError):
+        assert photo_of(tmp_path, bytes(data)).jpeg
