@@ -27,7 +27,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up admin migrate openapi lock sbom \
-        models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
+        models models-pin calibrate eval bench-decode bench-search bench-models bench-people clean fuzz \
         defences soak faults
 
 help: ## Print this list
@@ -133,6 +133,9 @@ bench-search: $(TEST_STAMP) ## Search against plain columns and HNSW, and by HTT
 
 bench-models: $(TEST_STAMP) ## Models of full size, random weights: BENCH="--size full …"
 	$(BIN)/python -m tests.benchmarks.bench_models $(BENCH)
+
+bench-people: $(TEST_STAMP) ## Match 1,000 people with 100,000 faces, enrol a photo: BENCH=--quick
+	$(BIN)/python -m tests.benchmarks.bench_people $(BENCH)
 
 lock: $(TEST_STAMP) ## Pin every requirement anew, with hashes
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
