@@ -198,6 +198,13 @@ class Library:
             person_id=person_id,
         )
 
+    def assignments(self) -> dict[UUID, UUID]:
+        """Face -> cluster."""
+        rows = self.database.owner_rows(
+            "SELECT * FROM face_assignments WHERE user_id = :user_id", user_id=self.user_id
+        )
+        return {row.observation_id: row.cluster_id for row in rows}
+
     def appearances(self) -> dict[tuple[UUID, UUID], tuple[float, int, int, int]]:
         """(person, scene) -> (confidence, first, last, best)."""
         rows = self.database.owner_rows(

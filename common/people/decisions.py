@@ -129,9 +129,9 @@ class Decisions:
             NotFoundError: no such cluster.
             InputError: `invalid_request`, `clusters_named_differently`, `faces_share_frame`.
         """
+        into, other = self._cluster(into_id), self._cluster(other_id)
         if into_id == other_id:
             raise InputError("invalid_request", "a cluster cannot be merged with itself")
-        into, other = self._cluster(into_id), self._cluster(other_id)
         if into.root and other.root and into.root != other.root:
             raise InputError("clusters_named_differently", f"{into_id}, {other_id}")
         person, root = into.person or other.person, into.root or other.root
@@ -175,10 +175,10 @@ class Decisions:
             NotFoundError: no such person.
             InputError: `invalid_request`, `faces_share_frame`.
         """
-        if into_id == other_id:
-            raise InputError("invalid_request", "a person cannot be merged with themselves")
         self._person(into_id)
         self._person(other_id)
+        if into_id == other_id:
+            raise InputError("invalid_request", "a person cannot be merged with themselves")
         self._require_apart([*self._clusters_of(into_id), *self._clusters_of(other_id)])
         parts = {str(row.id): _text(row.merged_into) for row in self._read(_PARTS, id=other_id)}
         self._do(

@@ -6,12 +6,14 @@ import re
 from collections import defaultdict
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
 
 from common.people.consent import POLICY_VERSION
 from common.web.routes import Route
 from functions.api.routes import routes
 from tests.conftest import TestDatabase
+from tests.face_library import Face, Library
 from tests.integration.api.world import ApiClient, Ledger, upload_request
 
 _CONSENT = {"policy_version": POLICY_VERSION}
@@ -22,6 +24,14 @@ _BODIES: dict[str, object] = {
     "rename_person": {"name": "mine"},
     "give_person_consent": _CONSENT,
     "create_photo": _PHOTO,
+}
+#: Bodies that name ids, too.
+_SAYING = {
+    "name_cluster": ("person_id",),
+    "merge_clusters": ("cluster_id",),
+    "split_cluster": ("face_ids",),
+    "merge_people": ("person_id",),
+    "deny_faces": ("face_ids",),
 }
 _WITH_ID = [route for route in routes if UUID in route.path_parameters.values()]
 _AUTHENTICATED = [route for route in routes if route.authenticated]
@@ -43,6 +53,17 @@ def test_a_foreign_id_answers_like_a_missing_one(
     client.post("/v1/faces/consent", _CONSENT)
     person = client.post("/v1/people", {"name": "민지", "consent": _CONSENT}).json["id"]
     photo = client.post(f"/v1/people/{person}/photos", _PHOTO).json["photo"]["id"]
+    other = client.post("/v1/people", {"name": "서준", "consent": _CONSENT}).json["id"]
+    stranger.post("/v1/faces/consent", _CONSENT)
+    faces = [Face(video_id=video_id, time_ms=t, vector=np.ones(128, np.float32)) for t in range(3)]
+    library = Library(database=database, user_id=ledger.user_id)
+    library.add_faces(faces)
+    clusters = [library.add_cluster(faces[:2]), library.add_cluster(faces[2:])]
+    said = {
+        "person_id": other,
+        "cluster_id": str(clusters[1]),
+        "face_ids": [str(faces[0].observation_id)],
+    }
     database.owner_rows("UPDATE person_photos SET finalized_at = now()")
     ids = {
         "video_id": video_id,
@@ -50,17 +71,22 @@ def test_a_foreign_id_answers_like_a_missing_one(
         "export_id": UUID(str(export.id)),
         "person_id": UUID(person),
         "photo_id": UUID(photo),
+        "cluster_id": clusters[0],
     }
+    clustered = library.assignments()
     people = database.owner_rows("SELECT * FROM people")
     rows = database.owner_rows("SELECT * FROM videos")
 
-    body = _BODIES.get(route.name)
+    named = {name: said[name] for name in _SAYING.get(route.name, ())}
+    body = named or _BODIES.get(route.name)
     foreign = stranger.call(route.method, _path(route, ids), body=body)
     missing = stranger.call(route.method, _path(route, dict.fromkeys(ids, uuid4())), body=body)
     assert foreign.status_code == missing.status_code == 404
     assert foreign.json | {"instance": ""} == missing.json | {"instance": ""}
     assert database.owner_rows("SELECT * FROM videos") == rows
     assert database.owner_rows("SELECT * FROM people") == people
+    assert library.assignments() == clustered
+    assert ledger.count("people_journal") == ledger.count("face_negatives") == 0
     assert ledger.count("person_photos") == 1
     assert ledger.count("face_erasures") == 0
     assert ledger.count("scenes") == 1

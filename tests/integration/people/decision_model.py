@@ -105,10 +105,10 @@ class Model:
 
     def merge_people(self, into: UUID, other: UUID) -> None:
         """Two people are one."""
-        if into == other:
-            raise Refused("invalid_request")
         self._require_own(into)
         self._require_own(other)
+        if into == other:
+            raise Refused("invalid_request")
         self._require_apart([*self.state.of(into), *self.state.of(other)])
         self._keep()
         for person in self._parts(other):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import ClassVar
 from uuid import UUID, uuid4
@@ -9,14 +10,29 @@ from uuid import UUID, uuid4
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from common.people.consent import POLICY_VERSION
 from common.web.routes import Route
 from functions.api.routes import routes
 from tests.integration.tenants.world import TENANTS, Answer, Tenant, World
 
 _WITH_ID = [route for route in routes if UUID in route.path_parameters.values()]
 _READ = [route for route in _WITH_ID if route.method == "GET"]
-_BODIES: dict[str, object] = {"rename_video": {"title": "mine"}, "refresh_urls": {}}
-_LISTS = ("/v1/videos", "/v1/me", "/v1/healthz", "/v1/problems/not_found")
+_BODIES: dict[str, object] = {
+    "rename_video": {"title": "mine"},
+    "refresh_urls": {},
+    "rename_person": {"name": "mine"},
+    "give_person_consent": {"policy_version": POLICY_VERSION},
+    "create_photo": {"content_type": "image/jpeg", "size_bytes": 1000},
+}
+_LISTS = (
+    "/v1/videos",
+    "/v1/people",
+    "/v1/faces/clusters",
+    "/v1/faces/consent",
+    "/v1/me",
+    "/v1/healthz",
+    "/v1/problems/not_found",
+)
 
 #: One of the eight.
 _WHO = st.integers(0, TENANTS - 1)
@@ -63,6 +79,8 @@ class TenantsMachine(RuleBasedStateMachine):
         tenant = self.all[who]
         answer = self.world.call(tenant, "GET", path)
         assert answer.status == 200
+        if path == "/v1/faces/clusters":
+            assert bool(answer.body["clusters"]) == bool(tenant.faces)
         if path == "/v1/me":
             assert answer.body["counts"]["videos"] == len(tenant.videos)
 
@@ -127,6 +145,37 @@ class TenantsMachine(RuleBasedStateMachine):
         assert answer.status == 200
         self.world.searched_hits += len(answer.body["hits"])
 
+    @rule(who=_WHO, said=st.sampled_from(("name", "merge", "split", "deny", "undo", "redo")))
+    def say_who_it_is(self, who: int, said: str) -> None:
+        """Decisions about one's own faces; some are refused, and say so."""
+        tenant = self.all[who]
+        faces = self.world.meet(tenant)
+        path, body = {
+            "name": ("clusters/{cluster_id}/name", {"person_id": faces["person_id"]}),
+            "merge": ("clusters/{cluster_id}/merge", {"cluster_id": faces["other_cluster_id"]}),
+            "split": ("clusters/{cluster_id}/split", {"face_ids": [faces["face_id"]]}),
+            "deny": ("../people/{person_id}/not-them", {"face_ids": [faces["face_id"]]}),
+            "undo": ("undo", {}),
+            "redo": ("redo", {}),
+        }[said]
+        address = ("/v1/faces/" + path.format(**faces)).replace("faces/../", "")
+        sent = json.loads(json.dumps(body, default=str)) or None
+        answer = self.world.call(tenant, "POST", address, body=sent)
+        assert answer.status in (200, 201, 204, 400, 404, 409), answer
+        if isinstance(answer.body, dict) and "best_face" in answer.body:
+            self.world.own(tenant, UUID(answer.body["id"]))
+
+    @rule(who=_WHO, whose=_WHO)
+    def search_somebody(self, who: int, whose: int) -> None:
+        """By one's own people's names, and by those of others."""
+        tenant, other = self.all[who], self.all[whose]
+        self.world.meet(tenant)
+        answer = self.world.call(tenant, "GET", "/v1/search", query={"q": f"{other.mark} waving"})
+        assert answer.status == 200
+        people = answer.body["query"]["people"]
+        assert bool(people) == (who == whose)
+        assert {each["person_id"] for each in people} <= {str(tenant.faces["person_id"])}
+
     # --- what is another's ------------------------------------------------------------------------
 
     @rule(
@@ -139,8 +188,9 @@ class TenantsMachine(RuleBasedStateMachine):
         """Any route with another's ids, and with ids that are nobody's: the same answer."""
         tenant, victim = self._two(who, step)
         ids = self._ids(victim, which)
+        self.world.meet(tenant)
         for route in tried:
-            body = _BODIES.get(route.name)
+            body = _BODIES.get(route.name) or _said(route, victim)
             foreign, missing = (
                 self.world.call(tenant, route.method, _path(route, each), body=body)
                 for each in (ids, {name: uuid4() for name in ids})
@@ -159,7 +209,7 @@ class TenantsMachine(RuleBasedStateMachine):
     def probe_search(self, who: int, step: int, which: int, name: str) -> None:
         """Search like another's scene, in another's video, for another's person."""
         tenant, victim = self._two(who, step)
-        foreign = self._ids(victim, which) | {"person_id": victim.user_id}
+        foreign = self._ids(victim, which)
         words = {} if name == "scene_id" else {"q": "the train"}
         answers = [
             self.world.call(tenant, "GET", "/v1/search", query={**words, name: str(each)})
@@ -226,6 +276,7 @@ class TenantsMachine(RuleBasedStateMachine):
             "video_id": video_id,
             "scene_id": scenes[which % len(scenes)],
             "export_id": self.world.export(tenant),
+            **self.world.meet(tenant),
         }
 
     def _two(self, who: int, step: int) -> tuple[Tenant, Tenant]:
@@ -234,6 +285,19 @@ class TenantsMachine(RuleBasedStateMachine):
     def _same(self, foreign: Answer, missing: Answer) -> None:
         self.world.probes += 1
         assert foreign.like() == missing.like()
+
+
+def _said(route: Route, victim: Tenant) -> object:
+    """What is said about faces, with another's ids; None for other routes."""
+    faces = {name: str(each) for name, each in victim.faces.items()}
+    said: dict[str, object] = {
+        "name_cluster": {"person_id": faces["person_id"]},
+        "merge_clusters": {"cluster_id": faces["other_cluster_id"]},
+        "split_cluster": {"face_ids": [faces["face_id"]]},
+        "merge_people": {"person_id": faces["person_id"]},
+        "deny_faces": {"face_ids": [faces["face_id"]]},
+    }
+    return said.get(route.name)
 
 
 def _path(route: Route, ids: dict[str, UUID]) -> str:

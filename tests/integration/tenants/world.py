@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import flask
+import numpy as np
 
 from common.domain import SceneRow
 from common.encoders import QueryEncoders
@@ -24,6 +25,7 @@ from functions.search.finder import Finder
 from functions.search.routes import routes as search_routes
 from functions.search.services import SearchServices
 from tests.conftest import TestDatabase, settings
+from tests.face_library import Face, Library, identities
 from tests.integration.api.world import authenticate, make_signer
 from tests.library import VERSION, SceneSpec, index_rows, red_car_at_night, scene_row
 
@@ -61,6 +63,8 @@ class Tenant:
     ids: set[str] = field(default_factory=set)
     #: An archive of all that is theirs, once they asked for one.
     export_id: UUID | None = None
+    #: People, photos and faces by the names of path parameters; none before they were asked for.
+    faces: dict[str, UUID] = field(default_factory=dict)
     #: A token for the second page of their videos, if there ever was one.
     page_token: str = ""
 
@@ -181,6 +185,33 @@ class World:
             tenant.export_id = UUID(answer.body["id"])
             self.own(tenant, tenant.export_id)
         return tenant.export_id
+
+    def meet(self, tenant: Tenant) -> dict[str, UUID]:
+        """Somebody whom the tenant knows, with a photo, and two clusters of faces of nobody yet."""
+        if not tenant.faces:
+            library = Library(database=self._database, user_id=tenant.user_id).consent()
+            video_id, scenes = library.add_video(version=VERSION)
+            looks = identities(np.random.default_rng(tenant.place), 2)
+            faces = [
+                Face(video_id=video_id, time_ms=500 + 1_000 * n, vector=looks[n % 2])
+                for n in range(4)
+            ]
+            library.add_faces(faces)
+            person_id = library.add_person(tenant.mark)
+            tenant.faces = {
+                "person_id": person_id,
+                "photo_id": library.add_photo(person_id, looks[0]),
+                "cluster_id": library.add_cluster(faces[::2]),
+                "other_cluster_id": library.add_cluster(faces[1::2]),
+                "face_id": faces[0].observation_id,
+            }
+            self._database.owner_rows(
+                "UPDATE videos SET title = :title WHERE id = :id", title=tenant.mark, id=video_id
+            )
+            tenant.videos[video_id] = scenes
+            ids = [face.observation_id for face in faces]
+            self.own(tenant, video_id, *scenes, *ids, *tenant.faces.values())
+        return tenant.faces
 
     def _assert_own(self, tenant: Tenant, text: str, sent: str) -> None:
         """No id and no mark of another, but what the asker said itself and is told again."""
