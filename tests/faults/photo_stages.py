@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from uuid import UUID
 
 import numpy as np
 import requests
@@ -42,8 +41,7 @@ def photo_embed(*, photo_normalise: Photo, consent: bool) -> PhotoFace:
 
 
 def _enrol(photo: PhotoFacts, face: PhotoFace, tx: Connection) -> None:
-    ids: tuple[UUID, ...] = (photo.user_id, photo.person_id, photo.photo_id)
-    enrolment.apply(tx, *ids, face)
+    enrolment.apply(tx, photo.user_id, photo.person_id, photo.photo_id, face)
 
 
 PIPELINE: Final = Pipeline(
