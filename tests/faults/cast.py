@@ -20,6 +20,7 @@ ROLE_OF: Final[Mapping[str, str]] = {
     "rename": "api",
     "export": "api",
     "leave": "api",
+    "person": "api",
     "letter": "letter",
     "builder": "build",
     "operator": "operate",

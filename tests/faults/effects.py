@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from tests.faults import enrolment
 from tests.faults.plan import Expect, Plan
 from tests.faults.processes import REPOSITORY
 from tests.faults.story import Story
@@ -141,6 +142,13 @@ SCENARIOS: Final[Mapping[str, Plan]] = {
     "keep": _plan(errands=frozenset({"expire"}), expect=Expect(state="deleted", repeats=_REPEATS)),
     "leave": _plan(
         errands=frozenset({"export", "leave"}), expect=Expect(state="gone", repeats=_REPEATS)
+    ),
+    "enrol": _plan(errands=frozenset({"enrol"})),
+    "unlearn": _plan(
+        actor="gpu",
+        times=3,
+        meanwhile=enrolment.delete_photo,
+        errands=frozenset({"unlearn"}),
     ),
     "overdraw": _plan(errands=frozenset({"overdraw"})),
     "rerun": _plan(errands=frozenset({"rerun"})),

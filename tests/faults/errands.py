@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from common.messages import DEAD_LETTER_TOPIC, RunReady, encode
+from tests.faults import enrolment
 from tests.faults.waiting import for_pushes
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ ERRANDS: Final[Mapping[str, Callable[[Story], None]]] = {
     "rerun": rerun,
     "resume": resume,
     "replay": replay,
+    "enrol": enrolment.enrol,
+    "unlearn": enrolment.unlearn,
     "expire": expire,
     "delete": delete,
     "leave": leave,

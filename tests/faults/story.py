@@ -58,6 +58,8 @@ class Story:
         self.video_id: UUID | None = None
         #: Statuses that the API answered with, by actor.
         self.answers: list[tuple[str, int, str]] = []
+        #: Path of the photo that is under way.
+        self.photo = ""
         #: Videos that search found at the end.
         self.found: set[UUID] = set()
         self.rounds = 0
@@ -126,7 +128,10 @@ class Story:
 
     def _send(self, target: dict[str, Any]) -> None:
         content = self.plan.content or CONTENT
-        put = {"url": target["url"], "headers": target["headers"], "data": content}
+        self.send({"url": target["url"], "headers": target["headers"], "data": content})
+
+    def send(self, put: dict[str, Any]) -> None:
+        """A client sends a file to a signed URL."""
         # 412: the object is there already, by an attempt whose answer was lost.
         self._until("client", put, (200, 412))
 
@@ -167,7 +172,7 @@ class Story:
         """Until a sweep has something to do."""
         left = {kind for kind, count in self._left().items() if count}
         # An upload under way may come to its end long after its URL has expired.
-        return _EXPIRED_S if left == {"erasures"} else _ROUND_S
+        return _EXPIRED_S if left <= {"erasures", "face_erasures"} else _ROUND_S
 
     def work(self) -> None:
         """Workers of both lanes, as long as there are messages for them."""

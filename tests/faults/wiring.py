@@ -53,7 +53,7 @@ from functions.start_jobs import main as start_jobs
 from functions.upload_finalized import main as upload_finalized
 from gpu_jobs.admin import command
 from tests.fakes import call_in_process
-from tests.faults import stages
+from tests.faults import photo_stages, stages
 
 PROJECT: Final = "heimdex-test"
 UPLOADS, ARTIFACTS = "heimdex-test-uploads", "heimdex-test-artifacts"
@@ -148,6 +148,8 @@ class Wiring:
             lease_s=endpoints.lease_s,
             idle_exit_s=0.0,
             idle_in_transaction_s=endpoints.idle_in_transaction_s,
+            feature_face=True,
+            feature_face_enrollment=True,
         )
 
     @cached_property
@@ -220,6 +222,7 @@ class Wiring:
             pipeline = stages.pipeline(self.endpoints.versions)
             with (
                 mock.patch.object(gpu_jobs.main, "PIPELINE", pipeline),
+                mock.patch.object(gpu_jobs.main, "PHOTO_PIPELINE", photo_stages.PIPELINE),
                 mock.patch.object(gpu_jobs.main, "_load_models", _stub_models),
                 mock.patch.object(gpu_jobs.main, "sandbox", sandbox),
             ):

@@ -63,6 +63,8 @@ _TIMES: Final[Mapping[str, tuple[str, ...]]] = {
     "videos": ("created_at",),
     "erasures": ("created_at",),
     "upload_objects": ("expires_at",),
+    "person_photos": ("created_at", "expires_at"),
+    "face_erasures": ("created_at", "writable_until"),
     "exports": ("created_at", "lease_until", "rung_at", "expires_at"),
 }
 #: Those of what is kept for days.
