@@ -35,7 +35,7 @@ RUN_STAMP = $(if $(filter offline,$(PROFILE)),$(STAMP),$(MODEL_STAMP))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests check fix test test-deep demo up admin stats metrics migrate openapi lock sbom \
-        models models-pin calibrate eval bench-decode bench-search bench-models clean fuzz \
+        models models-pin calibrate eval bench-decode bench-search bench-models bench-people clean fuzz \
         defences soak faults tf-check costs \
         package check-pins images scan upload-bundles tf-plan tf-apply migrate-job models-job smoke \
         settle rollback dry-run bench-bundles
@@ -153,6 +153,9 @@ bench-search: $(TEST_STAMP) ## Search against plain columns and HNSW, and by HTT
 
 bench-models: $(TEST_STAMP) ## Models of full size, random weights: BENCH="--size full …"
 	$(BIN)/python -m tests.benchmarks.bench_models $(BENCH)
+
+bench-people: $(TEST_STAMP) ## Match 1,000 people with 100,000 faces, enrol a photo: BENCH=--quick
+	$(BIN)/python -m tests.benchmarks.bench_people $(BENCH)
 
 tf-check: ## Check Terraform with what is installed: STATE_BUCKET=… also plans
 	@PYTHON=$(PYTHON) STATE_BUCKET=$(STATE_BUCKET) .ci/tf-check

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy
@@ -128,6 +128,10 @@ class Database:
             raise TransientError(detail=f"database: {type(error).__name__}") from error
 
 
+#: SQLSTATE: two transactions waited for each other, and this one was chosen to give way.
+_TRY_AGAIN: Final = frozenset({"40001", "40P01"})
+
+
 def engine(settings: Settings) -> Engine:
     """A pool by URL, or through the Cloud SQL connector.
 
@@ -161,10 +165,12 @@ def _session(settings: Settings) -> dict[str, str]:
 
 
 def _is_lost(error: DBAPIError) -> bool:
-    """Whether the connection failed, or the server ended it or refuses it for now."""
+    """Whether the connection failed, or the server ended it, refuses it or this for now."""
     if isinstance(error, OperationalError | InterfaceError):
         return True
     fields = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    if isinstance(fields, dict) and fields.get("C") in _TRY_AGAIN:
+        return True
     # Untranslated severity, https://www.postgresql.org/docs/17/protocol-error-fields.html
     return isinstance(fields, dict) and fields.get("V") in ("FATAL", "PANIC")
 

@@ -91,6 +91,7 @@ def postgres_server() -> Iterator[Postgres]:
 
 
 def prepare_template(server: Postgres) -> None:
+    """Make what new databases are copied from."""
     server.create_database(_TEMPLATE)
     engine = sqlalchemy.create_engine(server.url(_TEMPLATE), poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:

@@ -134,8 +134,8 @@ class Library:
         photo_id = uuid4()
         self._run(
             "INSERT INTO person_photos (user_id, id, person_id, object_name, content_type, "
-            "size_bytes, expires_at, state) VALUES (:user_id, :photo_id, :person_id, "
-            "CAST(:photo_id AS text), 'image/jpeg', 1, now(), 'accepted')",
+            "size_bytes, expires_at, state, finalized_at) VALUES (:user_id, :photo_id, :person_id, "
+            "CAST(:photo_id AS text), 'image/jpeg', 1, now(), 'accepted', now())",
             photo_id=photo_id,
             person_id=person_id,
         )

@@ -33,26 +33,32 @@ _VIDEOS = text("""
 """)
 
 
+# LATERAL with OFFSET 0 makes it one look-up by key for each face, whatever the planner thinks of
+# tables that have just grown: joined freely, all faces could be compared with all assignments.
 def _faces(dimensions: int) -> str:
     return f"""
-    WITH {ROOTS}, faces AS (
-        SELECT o.id, o.video_id, o.time_ms, o.quality, o.box, o.vector, a.cluster_id, roots.root
+    WITH faces AS (
+        SELECT o.id, o.video_id, o.time_ms, o.quality, o.box, o.vector, a.cluster_id
         FROM face_observations o
-        LEFT JOIN face_assignments a ON a.user_id = :user_id AND a.observation_id = o.id
-        LEFT JOIN face_clusters c ON c.user_id = :user_id AND c.id = a.cluster_id
-        LEFT JOIN roots ON roots.id = c.person_id
+        LEFT JOIN LATERAL (
+            SELECT cluster_id FROM face_assignments
+            WHERE user_id = :user_id AND observation_id = o.id OFFSET 0) AS a ON true
         WHERE o.user_id = :user_id AND o.model = :model
           AND o.video_id = ANY(CAST(:video_ids AS uuid[]))
         ORDER BY o.video_id, o.time_ms, o.id)
     SELECT {packed.uuids("id")} AS ids, {packed.uuids("video_id")} AS video_ids,
            {packed.integers("time_ms")} AS times_ms, {packed.reals("quality")} AS quality,
            {packed.reals("CAST(box[3] * box[4] AS real)")} AS area,
-           {packed.uuids("cluster_id")} AS clusters, {packed.uuids("root")} AS told,
+           {packed.uuids("cluster_id")} AS clusters,
            {packed.vectors("vector", dimensions)} AS vectors
     FROM faces
 """
 
 
+_NAMED = text(f"""
+    WITH {ROOTS} SELECT c.id, roots.root FROM face_clusters c
+    JOIN roots ON roots.id = c.person_id WHERE c.user_id = :user_id
+""")
 _EXCLUDED = text(f"""
     WITH {ROOTS} SELECT n.observation_id, roots.root FROM face_negatives n
     JOIN roots ON roots.id = n.person_id
@@ -151,6 +157,10 @@ def _identified(
     statement = text(_faces(thresholds.dimensions))
     rows = tx.execute(statement, {**key, "model": model}).one()
     places = {each: place for place, each in enumerate(packed.split_ids(rows.ids))}
+    named = {
+        row.id.bytes: people.places.get(row.root.bytes, -1)
+        for row in tx.execute(_NAMED, {"user_id": user_id})
+    }
     denied = [
         (places.get(row.observation_id.bytes, -1), people.places.get(row.root.bytes, -1))
         for row in tx.execute(_EXCLUDED, key)
@@ -158,7 +168,7 @@ def _identified(
     faces = FrameFaces(
         frames=_frames(packed.runs(rows.video_ids), packed.read_integers(rows.times_ms)),
         vectors=packed.read_vectors(rows.vectors, thresholds.dimensions),
-        told=packed.read_places(rows.told, people.places),
+        told=packed.read_places(rows.clusters, named),
         excluded=np.array([pair for pair in denied if min(pair) >= 0], dtype=np.int64).reshape(
             -1, 2
         ),

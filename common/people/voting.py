@@ -123,7 +123,7 @@ def _elected(
 
 def _paired(first: Indices, second: Indices) -> Indices:
     """One number for two; both from 0."""
-    return first * (second.max() + 1) + second
+    return np.asarray(first * (second.max() + 1) + second)
 
 
 def _counted(

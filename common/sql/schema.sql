@@ -1334,6 +1334,8 @@ AS $$
     UNION SELECT p.id FROM public.people p WHERE p.user_id = subject
     UNION SELECT f.id FROM public.person_photos f WHERE subject IN (f.user_id, f.person_id)
     UNION SELECT r.id FROM public.runs r WHERE subject IN (r.user_id, r.video_id, r.photo_id)
+    UNION SELECT r.id FROM public.runs r JOIN public.person_photos f
+        ON f.user_id = r.user_id AND f.id = r.photo_id WHERE f.person_id = subject
 $$;
 
 GRANT heimdex_ledger, heimdex_auditor TO CURRENT_USER;

@@ -29,7 +29,7 @@ from common.people.thresholds import Thresholds, of_model
 from tests.benchmarks import people_data, people_enrolment, people_peers
 from tests.benchmarks.people_data import Tenant
 from tests.conftest import TestDatabase, new_database, postgres_server, prepare_template
-from tests.face_library import MODEL
+from tests.face_library import MODEL, SCENE_MS
 
 #: Even, so that all consent again in the end.
 _ROUNDS = 8
@@ -134,7 +134,7 @@ def _changed(api: Database, tenant: Tenant, place: int) -> float:
 def _mistakes(tenant: Tenant, found: set[tuple[UUID, UUID]]) -> tuple[int, int, int]:
     """False accepts, false rejects and true appearances, as (person, scene)."""
     true = {
-        (tenant.people[person], tenant.scenes[video][time_ms // people_data.SCENE_MS])
+        (tenant.people[person], tenant.scenes[video][time_ms // SCENE_MS])
         for person, video, time_ms in zip(
             tenant.truth.tolist(), tenant.videos.tolist(), tenant.times_ms.tolist(), strict=True
         )

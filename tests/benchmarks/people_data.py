@@ -87,7 +87,7 @@ def _frames(rng: np.random.Generator, faces: int, looks: int) -> list[npt.NDArra
 def _units(vectors: npt.NDArray[np.float64]) -> Vectors:
     """As half precision keeps them."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return (vectors / lengths).astype(np.float16).astype(np.float32)
+    return np.asarray((vectors / lengths).astype(np.float16), dtype=np.float32)
 
 
 def _store(tenant: Tenant, rows: npt.NDArray[np.int64], video_id: UUID) -> None:

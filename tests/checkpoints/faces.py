@@ -185,7 +185,7 @@ def _blank() -> npt.NDArray[np.float32]:
     crop = align(around, REFERENCE / CROP_PX * CELL_PX + CELL_PX)
     size = CROP_PX // PATTERN
     greens = crop[:, :, 1].reshape(PATTERN, size, PATTERN, size).mean(axis=(1, 3))
-    return greens.astype(np.float32)
+    return np.asarray(greens, dtype=np.float32)
 
 
 def patterned(pattern: npt.NDArray[np.floating], *, cell_px: int = CELL_PX) -> Pixels:

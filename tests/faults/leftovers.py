@@ -19,6 +19,9 @@ _LEFT: Final = """
        AND published_at IS NULL) AS outbox,
       (SELECT count(*) FROM erasures WHERE user_id = :id
        AND done_at IS NULL) AS erasures,
+      (SELECT count(*) FROM person_photos WHERE user_id = :id
+       AND state = 'processing') AS photos,
+      (SELECT count(*) FROM face_erasures WHERE user_id = :id) AS face_erasures,
       (SELECT count(*) FROM exports WHERE user_id = :id
        AND state IN ('pending', 'building')) AS exports
 """

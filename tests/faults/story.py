@@ -176,7 +176,7 @@ class Story:
         """Until a sweep has something to do."""
         left = {kind for kind, count in self._left().items() if count}
         # An upload under way may come to its end long after its URL has expired.
-        return _EXPIRED_S if left == {"erasures"} else _ROUND_S
+        return _EXPIRED_S if left <= {"erasures", "face_erasures"} else _ROUND_S
 
     def work(self) -> None:
         """Workers of both lanes, as long as there are messages for them."""

@@ -15,6 +15,7 @@ from common.database import Database
 from common.domain import FaceObservation, Faces, IndexRows, PhotoRef
 from common.ledger.outbox import Outbox
 from common.ledger.photos import Photos
+from common.ledger.residue import Residue
 from common.ledger.sweep import Sweep
 from common.ledger.uploads import Uploads
 from common.people import consent, erasing, sightings
@@ -144,6 +145,28 @@ def test_nothing_is_left(album: Album, api_database: Database, sweep: Sweeping, 
     assert receipt.finished_at is not None
     counted = {"photos": 1, "face_vectors": 1, "objects": 3}
     assert receipt.removed == counted | ({"people": 1} if what == "person" else {})
+
+
+def test_the_operators_search_finds_what_is_left(
+    album: Album, api_database: Database, sweep: Sweeping
+) -> None:
+    """By a person's id alone: photos, vectors, runs and objects before, and nothing after."""
+    operator = album.database.as_role("heimdex_operator")
+    search = Residue(operator, album.store, (UPLOADS, ARTIFACTS))
+    person_id = album.person()
+    album.add(person_id, encoded(portrait()))
+    album.rig.work()
+    places = {trace.place for trace in search.of(person_id)}
+    assert {"people.id", "person_photos.id", "photo_faces.photo_id", "runs.photo_id"} < places
+    assert {"jobs.run_id", UPLOADS, ARTIFACTS} < places
+    with api_database.tenant(album.user_id, effect="test") as tx:
+        erasing.erase_person(tx, album.user_id, person_id)
+    assert {trace.place for trace in search.of(person_id)} > {UPLOADS, ARTIFACTS}
+    sweep()
+    let_time_pass(album)
+    sweep()
+    assert search.of(person_id) == ()
+    operator.close()
 
 
 def test_what_was_made_since_stays(album: Album, api_database: Database, sweep: Sweeping) -> None:

@@ -30,9 +30,10 @@ class BruteForce:
 
     def __init__(self, database: TestDatabase, user_id: UUID, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
-        read = lambda table: database.owner_rows(  # noqa: E731
-            f"SELECT * FROM {table} WHERE user_id = :u", u=user_id
-        )
+
+        def read(table: str) -> list[Any]:
+            return database.owner_rows(f"SELECT * FROM {table} WHERE user_id = :u", u=user_id)
+
         self._people = {row.id: row for row in read("people")}
         clusters = {row.id: row.person_id for row in read("face_clusters")}
         self._cluster = {row.observation_id: row.cluster_id for row in read("face_assignments")}

@@ -7,6 +7,7 @@ is known too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -154,6 +155,7 @@ def test_people_are_recognised_as_brute_force_would(
     noise: float,
     accepts: float,
     rejects: float,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Equal to brute force; false accepts and rejects are counted, few where faces are clear."""
     library = Library(database=database).create()
@@ -168,10 +170,8 @@ def test_people_are_recognised_as_brute_force_would(
         assert list(found[key][1:]) == times
     false_accepts = len(found.keys() - cast.true)
     false_rejects = len(cast.true - found.keys())
-    print(
-        f"noise {noise}: {false_accepts} false accepts of {len(found)}, "
-        f"{false_rejects} false rejects of {len(cast.true)}"
-    )
+    record_property("false_accepts", f"{false_accepts} of {len(found)}")
+    record_property("false_rejects", f"{false_rejects} of {len(cast.true)}")
     assert false_accepts <= accepts * len(found)
     assert false_rejects <= rejects * len(cast.true)
     # Where faces overlap, mistakes are made; a test without any would prove nothing.

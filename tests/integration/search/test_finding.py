@@ -7,12 +7,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from common.encoders import QueryEncoders
+from functions.search.answers import results
 from functions.search.encoding import Encoders
 from functions.search.explain import best_frame_ms, matched_words, why
 from functions.search.finder import Finder
 from functions.search.legs import switched_off
 from functions.search.model import Leg, Mode, Request, Scope, Weights
 from tests.integration.search.conftest import KITCHEN, Library, shown
+from tests.library import VERSION
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,45 @@ def test_a_named_person_comes_first(library: Library) -> None:
     assert [p.person_id for p in shown(found)[0][1].people] == [person]
     assert library.places(library.find("민지랑 초록색 들판"))[0] == "Trip 3"
     assert "나오는 사람: “민지”." in why(shown(found)[0][0]).ko
+
+
+def test_people_are_found_by_any_of_their_names(library: Library) -> None:
+    """Romanised, by an alias, and by the name of somebody who was found to be the same."""
+    person = _enrol(library, "민지", [("Trip", 3)])
+    other = _enrol(library, "서준", [])
+    library.database.owner_rows("UPDATE people SET aliases = '{MJ}' WHERE id = :id", id=person)
+    library.database.owner_rows(
+        "UPDATE people SET merged_into = :into WHERE id = :id", into=person, id=other
+    )
+    for words in ("Minji waving", "Min-ji", "MJ at the sea", "서준이가", "Seojun"):
+        found = library.find(words)
+        assert [each.person_id for each in found.plan.query.people] == [person], words
+        assert library.places(found)[0] == "Trip 3", words
+
+
+def test_hits_say_when_somebody_was_seen(library: Library) -> None:
+    """With confidence and times; the frame that shows them best is the hit's."""
+    person = _enrol(library, "민지", [("Trip", 3)])
+    library.database.owner_rows(
+        "UPDATE scene_people SET first_ms = 30500, last_ms = 36000, best_ms = 33000 "
+        "WHERE person_id = :id",
+        id=person,
+    )
+    found = library.find("민지")
+    hit = results(
+        found,
+        request=Request(user_id=library.user_id, text="민지"),
+        index_version=VERSION,
+        models={},
+        explained=False,
+        next_page_token=None,
+    ).hits[0]
+    (seen,) = hit.people
+    assert seen.person_id == person
+    assert seen.confidence == pytest.approx(0.9)
+    assert (seen.first_seen_ms, seen.last_seen_ms, seen.best_frame_ms) == (30_500, 36_000, 33_000)
+    assert hit.best_frame_ms == 33_000
+    assert "민지" in hit.why.ko
 
 
 def test_people_can_be_required(library: Library) -> None:

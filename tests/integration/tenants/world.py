@@ -186,11 +186,15 @@ class World:
             self.own(tenant, tenant.export_id)
         return tenant.export_id
 
-    def meet(self, tenant: Tenant) -> dict[str, UUID]:
-        """Somebody whom the tenant knows, with a photo, and two clusters of faces of nobody yet."""
-        if not tenant.faces:
-            library = Library(database=self._database, user_id=tenant.user_id).consent()
-            video_id, scenes = library.add_video(version=VERSION)
+    def meet(self, tenant: Tenant, video_id: UUID) -> dict[str, UUID]:
+        """Somebody whom the tenant knows, with a photo, and two clusters of faces of nobody yet.
+
+        They stay as long as the video in which the faces are.
+        """
+        if tenant.faces.get("in_video_id") not in tenant.videos:
+            library = Library(database=self._database, user_id=tenant.user_id)
+            if not tenant.faces:
+                library.consent()
             looks = identities(np.random.default_rng(tenant.place), 2)
             faces = [
                 Face(video_id=video_id, time_ms=500 + 1_000 * n, vector=looks[n % 2])
@@ -199,18 +203,15 @@ class World:
             library.add_faces(faces)
             person_id = library.add_person(tenant.mark)
             tenant.faces = {
+                "in_video_id": video_id,
                 "person_id": person_id,
                 "photo_id": library.add_photo(person_id, looks[0]),
                 "cluster_id": library.add_cluster(faces[::2]),
                 "other_cluster_id": library.add_cluster(faces[1::2]),
                 "face_id": faces[0].observation_id,
             }
-            self._database.owner_rows(
-                "UPDATE videos SET title = :title WHERE id = :id", title=tenant.mark, id=video_id
-            )
-            tenant.videos[video_id] = scenes
             ids = [face.observation_id for face in faces]
-            self.own(tenant, video_id, *scenes, *ids, *tenant.faces.values())
+            self.own(tenant, *ids, *tenant.faces.values())
         return tenant.faces
 
     def _assert_own(self, tenant: Tenant, text: str, sent: str) -> None:

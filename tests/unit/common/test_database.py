@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from uuid import UUID, uuid4
 
 import pytest
@@ -97,6 +98,30 @@ def test_a_lost_connection_is_transient(
         lose_the_connection()
     with api_database.tenant(user_id) as tx:
         assert tx.execute(_COUNT).scalar_one() == 1
+
+
+def test_a_deadlock_is_transient(api_database: Database, user_id: UUID) -> None:
+    """Of two transactions that wait for each other one is told to try again, and one ends."""
+    lock = text("SELECT pg_advisory_xact_lock(:number)")
+    both_hold = threading.Barrier(2)
+    ended: list[str] = []
+
+    def take(first: int, then: int) -> None:
+        try:
+            with api_database.tenant(user_id, effect="test.lock") as tx:
+                tx.execute(lock, {"number": first})
+                both_hold.wait()
+                tx.execute(lock, {"number": then})
+        except TransientError as error:
+            ended.append(error.code)
+        else:
+            ended.append("")
+
+    other = threading.Thread(target=take, args=(2, 1))
+    other.start()
+    take(1, 2)
+    other.join()
+    assert sorted(ended) == ["", "dependency_unavailable"]
 
 
 def test_a_frozen_transaction_lets_go_of_its_locks(database: TestDatabase, user_id: UUID) -> None:

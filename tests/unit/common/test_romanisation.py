@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,4 +66,4 @@ def test_keys_are_folded_already(text: str) -> None:
     key = latin_key(text)
     assert key.isascii()
     assert key == "" or key.isalpha()
-    assert not any(one == other for one, other in zip(key, key[1:], strict=False))
+    assert not any(one == other for one, other in pairwise(key))
