@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +22,7 @@ from local.cloud import Cloud
 from local.environment import PROJECT, UPLOADS_BUCKET
 from tests.e2e.conftest import wait_for_end
 from tests.media import write_clip
+from tests.spans import SpanReceiver
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -207,8 +209,22 @@ def _logs(cloud: Cloud) -> dict[str, str]:
     return {path.name: path.read_text(errors="replace") for path in cloud.logs.glob("*.log")}
 
 
-def test_no_log_holds_a_secret(cloud: Cloud, tmp_path: Path) -> None:
-    """API, search, events, doorbell and both lanes: 20 and more secrets, none of them found."""
+def _spans(request: pytest.FixtureRequest) -> str:
+    """All that was sent of spans, once the last request's is among them; "" where none are sent."""
+    if find_spec("opentelemetry.exporter") is None:
+        return ""
+    receiver: SpanReceiver = request.getfixturevalue("spans")
+    receiver.wait_for("run gpu", "search.encode", "DELETE /v1/videos/<video_id>")
+    return repr(receiver.all())
+
+
+def test_no_log_holds_a_secret(
+    cloud: Cloud, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """API, search, events, doorbell and both lanes: 20 and more secrets, none of them found.
+
+    Nor in the spans that they send.
+    """
     planting = Planting(cloud)
     video_id = planting.upload(tmp_path)
     planting.send_by_hand()
@@ -221,7 +237,7 @@ def test_no_log_holds_a_secret(cloud: Cloud, tmp_path: Path) -> None:
     logs = _logs(cloud)
     for unit in _UNITS:
         assert any(name.startswith(unit) and text.strip() for name, text in logs.items()), unit
-    whole = "\n".join(logs.values())
+    whole = "\n".join([*logs.values(), _spans(request)])
     assert video_id in whole  # what happened to the video is there, so the logs are of this
     assert len({canary.name for canary in planting.planted}) >= 20
     found = [canary.name for canary in planting.planted if canary.text in whole]

@@ -153,6 +153,51 @@ def test_an_event_starts_processing(
     assert row.published_at is not None
 
 
+@pytest.mark.parametrize("event_is_lost", [False, True])
+def test_an_upload_goes_on_in_the_trace_that_it_began_in(
+    cloud: Cloud,
+    database: TestDatabase,
+    user_id: UUID,
+    tmp_path: Path,
+    event_is_lost: bool,
+) -> None:
+    """Whatever trace an event says, and without an event too: run and message have the ledger's."""
+    began_in = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    upload = _stand(cloud, database, user_id)
+    database.owner_rows(
+        "UPDATE videos SET created_at = now() - interval '61 s', traceparent = :t", t=began_in
+    )
+    if event_is_lost:
+        assert cloud.sweeper.sweep().done["uploads"] == 1
+    else:
+        client = _client(upload_finalized.upload_finalized, "cloudevent", tmp_path)
+        assert _post_event(client, _finalized(cloud, upload)).status_code == 200
+    rows = database.owner_rows(
+        "SELECT r.traceparent AS run, o.traceparent AS message FROM runs r, outbox o"
+    )
+    assert [(row.run, row.message) for row in rows] == [(began_in, began_in)]
+
+
+def test_a_delivery_has_a_trace_where_the_ledger_knows_none(
+    cloud: Cloud, database: TestDatabase, user_id: UUID, tmp_path: Path
+) -> None:
+    """For uploads that began before their traces were kept: that of the request with the event."""
+    upload = _stand(cloud, database, user_id)
+    client = _client(upload_finalized.upload_finalized, "cloudevent", tmp_path)
+    headers = {
+        "ce-id": uuid4().hex,
+        "ce-source": "//storage.googleapis.com/projects/_/buckets/uploads",
+        "ce-specversion": "1.0",
+        "ce-type": "google.cloud.storage.object.v1.finalized",
+        "traceparent": TRACE,
+        "content-type": "application/json",
+    }
+    body = json.dumps(_finalized(cloud, upload))
+    assert client.post("/", headers=headers, data=body).status_code == 200
+    (run,) = database.owner_rows("SELECT traceparent FROM runs")
+    assert run.traceparent == TRACE
+
+
 def test_the_same_event_ten_times(
     cloud: Cloud, database: TestDatabase, user_id: UUID, tmp_path: Path
 ) -> None:
