@@ -7,7 +7,6 @@ is whether the index has the files (`pip install` in the deep tests does).
 
 from __future__ import annotations
 
-import os
 import sys
 import venv
 from collections.abc import Iterator
@@ -57,4 +56,4 @@ def _link(package: Requirement, site_packages: Path) -> None:
             continue
         target = site_packages.joinpath(*file.parts)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(os.fspath(installed.locate_file(file)))
+        target.symlink_to(str(installed.locate_file(file)))

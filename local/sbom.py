@@ -20,11 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from common import registry
+from local.bundles import FUNCTIONS
 
 ROOT: Final = Path(__file__).parents[1]
 #: Lock files by what is made of them.
 LOCKS: Final[Mapping[str, str]] = {
-    "functions": "local/requirements.txt",
+    # The demo and everything else without torch; the jobs' image has it too.
+    "local": "local/requirements.txt",
+    **{name: f"functions/{name}/requirements.txt" for name in FUNCTIONS},
     "gpu_jobs": "gpu_jobs/requirements.txt",
     "tests": "tests/requirements.txt",
 }

@@ -1,15 +1,14 @@
-"""Firebase tokens as the way in, for the mains of HTTP functions."""
+"""Firebase tokens as the way in, for the mains of HTTP functions.
+
+Firebase's library takes a third of what all else takes to load, so it is loaded when it is first
+needed, and an instance answers earlier.
+"""
 
 from __future__ import annotations
-
-from firebase_admin import auth as firebase
-from firebase_admin import exceptions
-from google.auth.exceptions import GoogleAuthError
 
 from common.database import Database
 from common.effects import effect as durable_effect
 from common.errors import ConfigError, TransientError
-from common.web import auth
 from common.web.routes import Authenticate, Principal, RequestHeaders
 
 
@@ -17,6 +16,8 @@ def authenticator(database: Database) -> Authenticate:
     """Verify tokens with Firebase; the tenant's row is there afterwards."""
 
     def authenticate(headers: RequestHeaders, *, check_revoked: bool) -> Principal:
+        from common.web import auth
+
         identity = auth.authenticate(headers, check_revoked=check_revoked)
         return auth.principal(database, identity)
 
@@ -39,6 +40,12 @@ class FirebaseAccounts:
             TransientError: Firebase did not answer.
             ConfigError: the process may not delete accounts.
         """
+        from firebase_admin import auth as firebase
+        from firebase_admin import exceptions
+        from google.auth.exceptions import GoogleAuthError
+
+        from common.web import auth
+
         with durable_effect(effect):
             try:
                 firebase.delete_user(firebase_uid, app=auth.app())

@@ -12,7 +12,6 @@ from common import audit
 from common.quotas.buckets import BucketName, Level
 from common.quotas.usage import Usage, expiry_notices, usage
 from common.videos import catalog, erasing, users
-from common.web.auth import forget
 from common.web.models import QueryModel, ResponseModel
 from common.web.routes import Principal, RouteTable
 from functions.api.declarations import MAX_SUBTITLE_BYTES, MAX_SUBTITLES
@@ -155,6 +154,9 @@ def delete_me(
     Files and the sign-in account follow within a minute or two. Export first what is to be kept.
     Sending it again answers 401: the account is gone.
     """
+    # Loaded by now: the request's token was verified there.
+    from common.web.auth import forget
+
     erasing.erase_account(tx, principal.user_id)
     audit.record(tx, principal.user_id, "account.deleted")
     forget(principal.user_id)

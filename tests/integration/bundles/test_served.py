@@ -110,7 +110,7 @@ def test_the_index_has_the_requirements(
     """Installed as the buildpack does it: resolved, hashed, checked; then it is imported."""
     python = tmp_path / "bin" / "python"
     subprocess.run(["python3", "-m", "venv", tmp_path], check=True)
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     requirements = staged[name].folder / "requirements.txt"
     subprocess.run([*pip, "install", "--requirement", requirements], check=True)
     subprocess.run([*pip, "check"], check=True)
