@@ -119,12 +119,16 @@ def _functions(month: Month, usd: Usd) -> Line:
     functions = month.facts["functions"]
     requests = month.times("requests_each")
     busy_s = requests * functions["seconds_each"]
+    idle_s = max(0.0, functions["warm_instances"] * month.seconds - busy_s)
     cost = (
         busy_s * functions["cpus"] * usd("request_cpu_second")
         + busy_s * functions["memory_gib"] * usd("request_gib_second")
+        + idle_s * functions["cpus"] * usd("idle_cpu_second")
+        + idle_s * functions["memory_gib"] * usd("idle_gib_second")
         + (requests + month.times("searches_each")) / 1e6 * usd("million_requests")
     )
-    return Line(what="Other functions", how=f"{requests:,.0f} requests", usd=cost)
+    warm = f"{functions['warm_instances']:.0f} warm instance of the API"
+    return Line(what="Other functions", how=f"{requests:,.0f} requests; {warm}", usd=cost)
 
 
 def _database(month: Month, usd: Usd) -> Line:

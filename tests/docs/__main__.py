@@ -11,14 +11,18 @@ _FATE = {
     "cloud": "checked, NOT RUN: needs a project",
     "hand": "checked, not run: waits, downloads or sets up",
 }
+#: tests/terraform/test_first_deploy.py
+_FOLLOWED = "followed by a test, without Google and Docker"
 
 
 def main() -> int:
     """Print one line per command."""
     for block in all_blocks():
         if block.kind in _FATE:
+            followed = block.kind == "cloud" and block.file.stem == "first-deploy"
+            fate = _FOLLOWED if followed else _FATE[block.kind]
             for command in block.commands:
-                sys.stdout.write(f"{block.where:24} {_FATE[block.kind]:46} {' '.join(command)}\n")
+                sys.stdout.write(f"{block.where:24} {fate:46} {' '.join(command)}\n")
     return 0
 
 

@@ -35,6 +35,7 @@ _PLAIN: Final = frozenset(
         "openssl",
         "sleep",
         "tee",
+        "test",
         "tr",
         "xargs",
     }

@@ -24,6 +24,7 @@ _PROMISED = (
     "stuck-video",
 )
 _LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
+_ALERT = re.compile(r'title += "([^"]+)".*?runbook = "([a-z-]+)"', re.DOTALL)
 _PAGES = sorted(RUNBOOKS.glob("*.md"))
 
 
@@ -33,6 +34,16 @@ def test_all_promised_runbooks_are_there_and_in_the_index() -> None:
     for name in _PROMISED:
         assert (RUNBOOKS / f"{name}.md").is_file()
         assert f"[{name}.md]({name}.md)" in index
+
+
+def test_each_alert_is_named_by_the_runbook_that_it_links_to() -> None:
+    """Who follows an alert's link finds the alert's words there."""
+    alerts = checks.TERRAFORM / "modules" / "observability" / "alerts.tf"
+    found = _ALERT.findall(alerts.read_text(encoding="utf-8"))
+    assert found
+    for title, name in found:
+        page = (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8")
+        assert title in " ".join(page.split()), f"{name}.md does not name {title!r}"
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)

@@ -18,7 +18,7 @@ resource "google_firebase_hosting_version" "this" {
   config {
     # The first rule that fits is taken: the narrow one comes first.
     rewrites {
-      glob = "/v1/search{,/**}"
+      regex = "^/v1/search(/.*)?$"
       run {
         service_id = local.services.search.service
         region     = local.services.search.region
@@ -26,7 +26,7 @@ resource "google_firebase_hosting_version" "this" {
     }
 
     rewrites {
-      glob = "/v1{,/**}"
+      regex = "^/v1(/.*)?$"
       run {
         service_id = local.services.api.service
         region     = local.services.api.region

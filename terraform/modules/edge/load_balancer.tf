@@ -37,7 +37,7 @@ resource "google_compute_backend_service" "this" {
   # The address of a search holds what somebody looks for; no log gets to see it.
   log_config {
     enable      = each.key != "search"
-    sample_rate = each.key != "search" ? 1 : 0
+    sample_rate = each.key != "search" ? 1 : null
   }
 }
 

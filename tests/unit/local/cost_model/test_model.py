@@ -80,18 +80,47 @@ def test_company_makes_a_minute_cheaper_and_solitude_dearer() -> None:
     assert costs == sorted(costs)
 
 
+def _declared(variable: str) -> dict[str, str]:
+    """Defaults of the fields of one of the environment's variables."""
+    modules = _ROOT / "terraform" / "modules"
+    text = (modules / "environment" / "variables.tf").read_text(encoding="utf-8")
+    block = text.partition(f'variable "{variable}"')[2].partition("\n}\n")[0]
+    return dict(re.findall(r"(\w+) += optional\(\w+, \"?(\w+)\"?\)", block))
+
+
+def _gib(memory: str) -> float:
+    return float(memory.removesuffix("Gi"))
+
+
 def test_instances_are_as_terraform_makes_them() -> None:
-    """CPUs and memory of the jobs are the defaults of the environment's variables."""
-    declared = _ROOT / "terraform" / "modules" / "environment" / "variables.tf"
-    if not declared.exists():
-        pytest.skip("the environment's module is not here")
-    text = declared.read_text(encoding="utf-8")
+    """CPUs and memory of jobs and of search are the defaults of the environment's variables."""
     for lane, shape in work.load().shapes.items():
-        block = text[text.index(f'variable "{lane}_job"') :]
-        defaults = dict(
-            re.findall(r'(cpu|memory) += optional\(string, "(\d+)(?:Gi)?"\)', block[:900])
-        )
-        assert (float(defaults["cpu"]), float(defaults["memory"])) == (shape.cpus, shape.memory_gib)
+        declared = _declared(f"{lane}_job")
+        assert (float(declared["cpu"]), _gib(declared["memory"])) == (shape.cpus, shape.memory_gib)
+    facts = month.load().facts
+    search, api = _declared("search"), _declared("api")
+    assert (float(search["cpu"]), _gib(search["memory"])) == (
+        facts["search"]["cpus"],
+        facts["search"]["memory_gib"],
+    )
+    assert (float(api["cpu"]), _gib(api["memory"])) == (
+        facts["functions"]["cpus"],
+        facts["functions"]["memory_gib"],
+    )
+
+
+def test_what_stands_there_is_what_prod_has() -> None:
+    """Database and warm instances are those of the production environment."""
+    facts = month.load().facts
+    prod = _ROOT / "terraform" / "envs" / "prod"
+    main = (prod / "main.tf").read_text(encoding="utf-8")
+    tier = re.search(r"db-custom-(\d+)-(\d+)", (prod / "variables.tf").read_text(encoding="utf-8"))
+    assert tier is not None
+    database = facts["database"]
+    assert (int(tier[1]), int(tier[2]) / 1024) == (database["cpus"], database["memory_gib"])
+    assert f"disk_gb = {database['disk_gib']:.0f}," in main
+    assert ("high_availability = true" in main) == (database["zones"] == 2)
+    assert f"api      = {{ min_instances = {facts['functions']['warm_instances']:.0f}," in main
 
 
 def test_videos_meet_in_an_execution_as_often_as_chance_has_it() -> None:
