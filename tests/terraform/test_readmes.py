@@ -68,6 +68,7 @@ def test_variables_are_typed_and_described(module: Path) -> None:
             assert re.search(r"^  type +=", body, re.MULTILINE), block.splitlines()[0]
 
 
+@pytest.mark.deep
 def test_examples_can_be_planned(tmp_path: Path) -> None:
     """What a README shows, terraform plans, all of it in one root."""
     if reason := plans.missing():
