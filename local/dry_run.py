@@ -164,7 +164,7 @@ class _Rehearsal:
         reason = reason or log.fault or self._failures.get(name, "")
         if not reason and not log.actions and name not in self._ran:
             reason = "it was never called"
-        done = f"{len(log.actions)} events logged"
+        done = f"{len(log.actions)} events logged" if log.actions else "ended well"
         return Verdict(unit=name, is_ok=not reason, reason=reason or done)
 
     def _log(self, name: str) -> Log:
@@ -203,8 +203,10 @@ class _Rehearsal:
         quote = owner.dialect.identifier_preparer.quote_identifier
         with owner.begin() as connection:
             for unit in self._units.values():
-                if login := unit.environment.get("HEIMDEX_DATABASE_USER"):
-                    connection.exec_driver_sql(f"CREATE ROLE {quote(login)} LOGIN")
+                login = unit.environment.get("HEIMDEX_DATABASE_USER")
+                if not login:
+                    continue
+                connection.exec_driver_sql(f"CREATE ROLE {quote(login)} LOGIN")
                 if role := unit.environment.get("HEIMDEX_DATABASE_ROLE"):
                     # Here the tables belong to the server's superuser.
                     connection.exec_driver_sql(f"CREATE ROLE {quote(role)} SUPERUSER")
