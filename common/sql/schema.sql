@@ -1161,5 +1161,5 @@ REVOKE heimdex_ledger, heimdex_auditor FROM CURRENT_USER;
 CREATE TABLE alembic_version (
     version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY
 );
-INSERT INTO alembic_version VALUES ('0005');
+INSERT INTO alembic_version VALUES ('0008');
 GRANT SELECT ON alembic_version TO heimdex_api, heimdex_ingest, heimdex_worker, heimdex_operator;
