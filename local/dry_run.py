@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy
+from aiohttp import web
 
 from common.bus import Bus
 from common.config import Settings
@@ -35,6 +36,7 @@ from local.client import Client, sign_in
 from local.cloud import started
 from local.deployed_units import Unit
 from local.environment import ARTIFACTS_BUCKET, PROJECT, UPLOADS_BUCKET
+from local.serving import ServedApp
 from local.unit_logs import Log, read
 from local.units import AsDeployed
 
@@ -42,6 +44,24 @@ _TIMEOUT_S: Final = 180.0
 _POLL_S: Final = 0.5
 #: What Terraform runs them for a person, or not at all.
 _OPERATOR_ARGUMENTS: Final = ("list",)
+
+
+class _SpanSink(ServedApp):
+    """Takes the spans that units send to Cloud Trace."""
+
+    def __init__(self) -> None:
+        app = web.Application()
+        app.router.add_post("/v1/traces", self._take)
+        super().__init__(app)
+
+    @property
+    def url(self) -> str:
+        """Where spans go."""
+        return f"{super().url}/v1/traces"
+
+    async def _take(self, request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(content_type="application/x-protobuf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +92,15 @@ def run(
         )
         for name in bundles.FUNCTIONS
     }
-    deployed = AsDeployed(units, staged, interpreters)
-    with started(directory / "cloud", units=deployed) as cloud:
-        rehearsal = _Rehearsal(
-            units, deployed, cloud.address, operator_environment(directory / "cloud"), cloud.logs
-        )
-        rehearsal.run(timeout_s)
-        return rehearsal.verdicts()
+    with _SpanSink() as sink:
+        spans = {"HEIMDEX_TRACE_ENDPOINT": sink.url}
+        deployed = AsDeployed(units, staged, interpreters, spans)
+        state = directory / "cloud"
+        with started(state, units=deployed) as cloud:
+            values = operator_environment(state)
+            rehearsal = _Rehearsal(units, deployed, cloud.address, values, cloud.logs)
+            rehearsal.run(timeout_s)
+            return rehearsal.verdicts()
 
 
 class _Rehearsal:
@@ -142,7 +164,7 @@ class _Rehearsal:
         reason = reason or log.fault or self._failures.get(name, "")
         if not reason and not log.actions and name not in self._ran:
             reason = "it was never called"
-        done = f"{len(log.actions)} events logged"
+        done = f"{len(log.actions)} events logged" if log.actions else "ended well"
         return Verdict(unit=name, is_ok=not reason, reason=reason or done)
 
     def _log(self, name: str) -> Log:
@@ -159,12 +181,7 @@ class _Rehearsal:
         """Run a job that nobody rings for."""
         if name == "migrate":
             self._make_logins()
-        url = self._address.database_url if name == "migrate" else ""
-        values = {**self._values, **({"HEIMDEX_DATABASE_URL": url} if url else {})}
-        environment = self._deployed.environment(name, values)
-        if url:
-            # The owner of the tables; on Cloud SQL that is the migrate job's own login.
-            environment["HEIMDEX_DATABASE_URL"] = url
+        environment = self._deployed.environment(name, self._values)
         program = sys.executable if command[0] == "python" else command[0]
         with (self._logs / f"{name}.log").open("ab") as output:
             done = subprocess.run(
@@ -181,13 +198,19 @@ class _Rehearsal:
             self._failures[name] = f"exit code {done.returncode}"
 
     def _make_logins(self) -> None:
-        """As Terraform does, without any right."""
+        """As Terraform does: without any right, but the one that migrates acts as the owner."""
         owner = sqlalchemy.create_engine(self._address.database_url)
         quote = owner.dialect.identifier_preparer.quote_identifier
         with owner.begin() as connection:
             for unit in self._units.values():
-                if login := unit.environment.get("HEIMDEX_DATABASE_USER"):
-                    connection.exec_driver_sql(f"CREATE ROLE {quote(login)} LOGIN")
+                login = unit.environment.get("HEIMDEX_DATABASE_USER")
+                if not login:
+                    continue
+                connection.exec_driver_sql(f"CREATE ROLE {quote(login)} LOGIN")
+                if role := unit.environment.get("HEIMDEX_DATABASE_ROLE"):
+                    # Here the tables belong to the server's superuser.
+                    connection.exec_driver_sql(f"CREATE ROLE {quote(role)} SUPERUSER")
+                    connection.exec_driver_sql(f"GRANT {quote(role)} TO {quote(login)}")
         owner.dispose()
 
     def _letter(self, timeout_s: float) -> None:

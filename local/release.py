@@ -103,6 +103,7 @@ def tf_plan(given: Mapping[str, str]) -> None:
     # A check of another branch only reads, and does not hold the lock that a release needs.
     lock = () if given.get("APPLY") == "true" else ("-lock=false",)
     built = (f"-var-file={RELEASE}",) if RELEASE.exists() else ()
+    (ROOT / "build").mkdir(exist_ok=True)
     _run(*terraform, *plan, *lock, *built)
 
 

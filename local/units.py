@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from sqlalchemy import make_url
@@ -69,12 +70,18 @@ class AsDeployed:
         units: what Terraform sets.
         bundles: a folder per function, as `make package` makes it.
         interpreters: Python of each function's own environment.
+        replaced: values in place of Terraform's, where it names something of Google's.
     """
 
     def __init__(
-        self, units: Mapping[str, Unit], bundles: Path, interpreters: Mapping[str, Path]
+        self,
+        units: Mapping[str, Unit],
+        bundles: Path,
+        interpreters: Mapping[str, Path],
+        replaced: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._units = units
+        self._replaced = replaced
         self._bundles = bundles
         self._interpreters = interpreters
         #: Functions that did not start, and why.
@@ -99,7 +106,8 @@ class AsDeployed:
         """See `Units`."""
         unit = self._units[name]
         names = (*unit.environment, *unit.secrets)
-        settings = {each: values.get(each, unit.environment.get(each, "")) for each in names}
+        known = {**unit.environment, **self._replaced, **values}
+        settings = {each: known.get(each, "") for each in names}
         kept = {each: value for each, value in values.items() if not each.startswith("HEIMDEX_")}
         if unit.kind == "function":
             kept.pop("PYTHONPATH", None)

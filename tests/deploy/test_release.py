@@ -149,6 +149,14 @@ def test_the_plan_is_of_what_was_built_and_the_apply_of_the_plan(
     assert calls()[-1] == [*init[:2], "apply", "-input=false", planned]
 
 
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_environments_take_what_a_release_records(environment: str) -> None:
+    """A value for a variable that nobody declared would be dropped with a warning."""
+    declared = (release.ROOT / "terraform" / "envs" / environment / "variables.tf").read_text()
+    for variable in ("function_sources", "job_image"):
+        assert f'variable "{variable}"' in declared
+
+
 def test_a_check_plans_without_the_lock_and_applies_nothing(
     calls: Calls, given: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def test_no_secret_has_a_value_in_the_plan(plan: Any) -> None:
     assert not {t for t in types if t.startswith(("random_", "tls_"))}
 
 
+@pytest.mark.deep
 def test_who_deploys_is_no_owner(tmp_path: Path) -> None:
     """Nothing that the bootstrap grants is a basic role, or the right to be anybody."""
     if reason := plans.missing():

@@ -68,6 +68,7 @@ def test_variables_are_typed_and_described(module: Path) -> None:
             assert re.search(r"^  type +=", body, re.MULTILINE), block.splitlines()[0]
 
 
+@pytest.mark.deep
 def test_examples_can_be_planned(tmp_path: Path) -> None:
     """What a README shows, terraform plans, all of it in one root."""
     if reason := plans.missing():
@@ -89,3 +90,16 @@ def test_examples_can_be_planned(tmp_path: Path) -> None:
     assert {module["address"] for module in modules} == {
         f"module.{module.name}" for module in _MODULES
     }
+
+
+def test_every_check_that_is_skipped_has_a_reason() -> None:
+    """Whoever reads `checkov:skip` learns why, there."""
+    skips = [
+        line.partition("checkov:skip=")[2]
+        for path in plans.TERRAFORM.rglob("*.tf")
+        for line in path.read_text().splitlines()
+        if "checkov:skip" in line
+    ]
+    assert skips
+    for skip in skips:
+        assert re.fullmatch(r"CKV2?_GCP_\d+: \S.{20,}", skip), skip

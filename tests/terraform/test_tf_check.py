@@ -56,6 +56,7 @@ def test_formatting_is_checked(copy: Path) -> None:
     assert "ugly.tf" in done.stdout
 
 
+@pytest.mark.deep
 def test_every_environment_is_validated(copy: Path) -> None:
     """With providers at hand each root is initialised and validated; the plan needs an account."""
     if reason := plans.missing():

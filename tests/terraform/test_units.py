@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from common.artifacts import artifact_key, sidecar_key
 from common.config import Settings
 from common.database import _MAX_OVERFLOW, _POOL_SIZE
+from common.domain import RunRef
+from common.ledger.exports import ExportLease
 from local.cloud import _ROLES as ROLES
 from tests.terraform import plans
-from tests.terraform.grants import resources
+from tests.terraform.grants import grants, resources
 
 _GPU_TASK_LIMIT_S = 3_000
 _POOL = _POOL_SIZE + _MAX_OVERFLOW
@@ -98,6 +103,30 @@ def test_gpu_tasks_end_before_cloud_run_ends_them(plan: Any) -> None:
     assert Settings.model_fields["stop_claiming_after_s"].default <= timeout_s - 600
     assert task["node_selector"][0]["accelerator"] == "nvidia-l4"
     assert task["gpu_zonal_redundancy_disabled"] is True
+
+
+def test_grants_on_a_part_of_a_bucket_reach_what_is_written_there(plan: Any) -> None:
+    """Workers may touch artifacts and sidecars, the export function archives alone."""
+    one = uuid4()
+    run = RunRef(user_id=one, run_id=one, video_id=one, generation=1, lane="gpu")
+    results = {artifact_key(run, "commit", 1), sidecar_key(one, one, one)}
+    lease = ExportLease(user_id=one, export_id=one, fencing_token=1)
+    archives = {lease.object_name}
+    expected = {"heimdex-gpu": results, "heimdex-media": results, "heimdex-build-export": archives}
+    found = {
+        grant.member: _below(grant.only)
+        for grant in grants(plan)
+        if grant.on == "storage_bucket {project}-artifacts" and grant.role.endswith("objectUser")
+    }
+    assert found.keys() == expected.keys()
+    for member, prefixes in found.items():
+        reached = {name for name in results | archives if name.startswith(prefixes)}
+        assert reached == expected[member], member
+
+
+def _below(condition: str) -> tuple[str, ...]:
+    """The prefixes that a condition on objects names."""
+    return tuple(re.findall(r'/objects/([^"]+)"', condition))
 
 
 def test_users_data_can_be_erased(plan: Any) -> None:

@@ -89,24 +89,41 @@ locals {
     },
   )
 
+  # Of the artifacts bucket: what stages make, or archives. Listing is a right on the bucket, and
+  # shows names alone.
+  artifact_prefixes = { archives = ["exports/"], results = ["artifacts/", "sidecars/"] }
+  only_artifacts = {
+    for name, prefixes in local.artifact_prefixes : name => {
+      title       = "only ${name}"
+      description = "Of all objects of the bucket, those below ${join(" and ", prefixes)}."
+      expression = join(" || ", concat(["resource.type != \"storage.googleapis.com/Object\""], [
+        for prefix in prefixes :
+        "resource.name.startsWith(\"projects/_/buckets/${local.buckets.artifacts}/objects/${prefix}\")"
+      ]))
+    }
+  }
+
   bucket_grants = {
     "build reads sources" = {
       bucket = "sources", role = "roles/storage.objectViewer", member = local.members.build
     }
     "build_export writes archives" = {
-      bucket = "artifacts", role = "roles/storage.objectUser", member = local.members.build_export
+      bucket    = "artifacts", role = "roles/storage.objectUser", member = local.members.build_export
+      condition = local.only_artifacts.archives
     }
     "gpu reads models" = {
       bucket = "models", role = "roles/storage.objectViewer", member = local.members.gpu
     }
     "gpu works on artifacts" = {
-      bucket = "artifacts", role = "roles/storage.objectUser", member = local.members.gpu
+      bucket    = "artifacts", role = "roles/storage.objectUser", member = local.members.gpu
+      condition = local.only_artifacts.results
     }
     "media reads uploads" = {
       bucket = "uploads", role = "roles/storage.objectViewer", member = local.members.media
     }
     "media works on artifacts" = {
-      bucket = "artifacts", role = "roles/storage.objectUser", member = local.members.media
+      bucket    = "artifacts", role = "roles/storage.objectUser", member = local.members.media
+      condition = local.only_artifacts.results
     }
     "models mirrors models" = {
       bucket = "models", role = "roles/storage.objectUser", member = local.members.models
@@ -121,7 +138,8 @@ locals {
       bucket = "models", role = "roles/storage.objectViewer", member = local.members.search
     }
     "sign_down shows archives" = {
-      bucket = "artifacts", role = "roles/storage.legacyObjectReader", member = local.members.sign_down
+      bucket    = "artifacts", role = "roles/storage.legacyObjectReader", member = local.members.sign_down
+      condition = local.only_artifacts.archives
     }
     "sign_down shows uploads" = {
       bucket = "uploads", role = "roles/storage.legacyObjectReader", member = local.members.sign_down

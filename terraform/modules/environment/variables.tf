@@ -175,6 +175,11 @@ variable "region" {
   description = "Where data is stored, and everything but the gpu lane runs."
   type        = string
   default     = "asia-northeast3"
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "A region, such as asia-northeast3 (not a zone, not a multi-region)."
+  }
 }
 
 variable "runbook_base_url" {

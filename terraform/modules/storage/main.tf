@@ -80,9 +80,22 @@ resource "google_storage_bucket" "this" {
 
 # Authoritative for each role: whoever is added by hand is gone after the next apply.
 resource "google_storage_bucket_iam_binding" "this" {
-  for_each = { for grant in values(var.grants) : "${grant.bucket} ${grant.role}" => grant... }
+  for_each = {
+    for grant in values(var.grants) :
+    join(" ", compact([grant.bucket, grant.role, try(grant.condition.title, "")])) => grant...
+  }
 
   bucket  = google_storage_bucket.this[each.value[0].bucket].name
   role    = each.value[0].role
   members = each.value[*].member
+
+  dynamic "condition" {
+    for_each = each.value[0].condition[*]
+
+    content {
+      title       = condition.value.title
+      description = condition.value.description
+      expression  = condition.value.expression
+    }
+  }
 }

@@ -40,9 +40,14 @@ variable "force_destroy" {
 }
 
 variable "grants" {
-  description = "Rights on single buckets; the key says the grant in words."
+  description = "Rights on single buckets, or on a part of one; the key says the grant in words."
   type = map(object({
     bucket = string
+    condition = optional(object({
+      description = string
+      expression  = string
+      title       = string
+    }))
     member = string
     role   = string
   }))

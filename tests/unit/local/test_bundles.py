@@ -95,6 +95,8 @@ def test_requirements_are_those_that_were_tested(name: str) -> None:
         assert package.hashes
         assert set(package.hashes) <= tested[package.name, package.version], package.name
     names = {package.name for package in locked}
+    # Terraform names an endpoint for spans; without this the function would refuse to start.
+    assert "opentelemetry-exporter-otlp-proto-http" in names
     assert not names & (_HEAVY - ({"numpy", "onnxruntime"} if name == "search" else set()))
 
 
