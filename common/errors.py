@@ -39,7 +39,7 @@ CODES: Final[Mapping[str, ErrorText]] = MappingProxyType(
         ),
         "sign_in_again": _text(
             401,
-            "You signed in too long ago for this. Sign in again, and repeat it within five minutes.",
+            "You signed in too long ago for this. Sign in again and repeat it within five minutes.",
             "로그인한 지 오래되었습니다. 다시 로그인하고 5분 안에 다시 시도해 주세요.",
         ),
         "not_found": _text(
