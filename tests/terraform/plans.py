@@ -1,6 +1,6 @@
 """Plans of the environments as JSON, from the real terraform.
 
-Without a cloud account, terraform runs against the stand-ins that `tfcheck` serves, where those
+Without a cloud account, terraform runs against stand-ins of its providers, where those
 are at hand. With one, `terraform show -json PLAN > DIR/dev.json` and `HEIMDEX_PLANS=DIR` show the
 plan of a real project to the same tests.
 """
@@ -30,7 +30,7 @@ def missing() -> str:
     if shutil.which("terraform") is None:
         return "there is no terraform"
     if not _tfcheck().is_file():
-        return "there is no tfcheck, which serves providers offline"
+        return "there is nothing to serve the providers offline"
     return ""
 
 

@@ -70,7 +70,7 @@ def _core(title: str) -> str:
 def test_the_example_applies_and_stays_as_it_is() -> None:
     """Real terraform: validate, plan, apply, a second plan that is empty."""
     if shutil.which("terraform") is None or not _TFCHECK.is_file():
-        pytest.skip("there is no terraform, or no tfcheck to serve its providers")
+        pytest.skip("there is no terraform, or nothing to serve its providers offline")
     command = [str(_TFCHECK), "--apply", "--root", str(_REPOSITORY / "terraform")]
     done = subprocess.run(
         [*command, str(_MODULE / "examples/basic")], capture_output=True, text=True, check=False
