@@ -55,6 +55,11 @@ def seen(rng: np.random.Generator, identity: Vector, *, noise: float) -> Vector:
     return unit(identity + noise * rng.normal(size=DIMENSIONS) / DIMENSIONS**0.5)
 
 
+def drawn_id(rng: np.random.Generator) -> UUID:
+    """An id that is the same in every run: equal votes are decided by ids."""
+    return UUID(bytes=rng.bytes(16), version=4)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Library:
     """One tenant's rows."""
@@ -104,9 +109,9 @@ class Library:
         )
         return ids
 
-    def add_person(self, name: str, *, consent: bool = True) -> UUID:
+    def add_person(self, name: str, *, consent: bool = True, person_id: UUID | None = None) -> UUID:
         """A person, who agreed to have their face looked for."""
-        person_id = uuid4()
+        person_id = person_id or uuid4()
         self._run(
             "INSERT INTO people (user_id, id, name, consent_policy_version, consent_at) "
             "VALUES (:user_id, :person_id, :name, "

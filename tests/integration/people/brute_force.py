@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import pytest
 
 from common.people.thresholds import Thresholds
 from tests.conftest import TestDatabase
@@ -150,6 +151,15 @@ class BruteForce:
             for person, of_person in elected.items()
             if (appearance := _counted(of_person))
         }
+
+
+def assert_same(
+    found: dict[tuple[UUID, UUID], Appearance], expected: dict[tuple[UUID, UUID], Appearance]
+) -> None:
+    """Equal but for the last digits of confidences."""
+    assert found.keys() == expected.keys()
+    for key, appearance in expected.items():
+        assert found[key] == pytest.approx(appearance, abs=1e-4), key
 
 
 def _counted(votes: list[Any]) -> Appearance | None:

@@ -14,8 +14,8 @@ from common.errors import HeimdexError
 from common.people.decisions import Decisions
 from common.people.thresholds import of_model
 from tests.conftest import TestDatabase
-from tests.face_library import MODEL, Face, Library, identities, seen
-from tests.integration.people.brute_force import BruteForce
+from tests.face_library import MODEL, Face, Library, drawn_id, identities, seen
+from tests.integration.people.brute_force import BruteForce, assert_same
 from tests.integration.people.decision_model import Cluster, Model, Refused, State
 
 _SOME, _MANY = 120, 1_000
@@ -137,13 +137,24 @@ class Played:
             for time_ms in range(1_000, 30_000, 3_000):
                 for who in self._rng.choice(8, size=int(self._rng.integers(1, 4)), replace=False):
                     vector = seen(self._rng, looks[int(who)], noise=0.9)
-                    faces.append(Face(video_id=video_id, time_ms=time_ms, vector=vector))
+                    face_id = drawn_id(self._rng)
+                    faces.append(
+                        Face(
+                            video_id=video_id,
+                            time_ms=time_ms,
+                            vector=vector,
+                            observation_id=face_id,
+                        )
+                    )
         self._library.add_faces(faces)
         return faces
 
     def _modelled(self) -> Model:
         """Five people, one of whom does not consent, and clusters of a few faces."""
-        people = {self._library.add_person(f"person {n}", consent=n > 0): n > 0 for n in range(5)}
+        ids = [drawn_id(self._rng) for _ in range(5)]
+        people = {each: place > 0 for place, each in enumerate(ids)}
+        for each, consents in people.items():
+            self._library.add_person("somebody", consent=consents, person_id=each)
         state = State()
         for start in range(0, len(self.faces), 3):
             group: list[Face] = []
@@ -173,10 +184,6 @@ def test_decisions_equal_a_plain_model(
         assert played.facts() == played.model.state.facts()
         if operation % 20 == 19:
             expected = BruteForce(database, library.user_id, thresholds).appearances()
-            found = library.appearances()
-            assert found.keys() == expected.keys()
-            for key, (confidence, *times) in expected.items():
-                assert found[key][0] == pytest.approx(confidence, abs=1e-4)
-                assert list(found[key][1:]) == times
+            assert_same(library.appearances(), expected)
     assert min(played.done[kind] for kind in ("name", "merge", "split", "deny", "undo")) > 3
     assert sum(played.refused.values()) > 3

@@ -30,7 +30,7 @@ from gpu_jobs.stages import faces_detect
 from tests.checkpoints import faces as checkpoints
 from tests.conftest import TestDatabase
 from tests.face_library import Library
-from tests.integration.people.brute_force import BruteForce
+from tests.integration.people.brute_force import BruteForce, assert_same
 from tests.unit.gpu_jobs.stages.examples import frame, frames
 
 _PEOPLE, _STRANGERS, _FRAMES = 6, 6, 60
@@ -164,10 +164,7 @@ def test_people_are_recognised_as_brute_force_would(
     assert thresholds is not None
     found = library.appearances()
     expected = BruteForce(database, library.user_id, thresholds).appearances()
-    assert found.keys() == expected.keys()
-    for key, (confidence, *times) in expected.items():
-        assert found[key][0] == pytest.approx(confidence, abs=1e-4)
-        assert list(found[key][1:]) == times
+    assert_same(found, expected)
     false_accepts = len(found.keys() - cast.true)
     false_rejects = len(cast.true - found.keys())
     record_property("false_accepts", f"{false_accepts} of {len(found)}")
