@@ -1,7 +1,7 @@
 """Who is in which scene: a join of faces and people, made anew whenever either changes.
 
 The tenant's faces are compared with all people exactly, by NumPy over rows that are fetched once,
-some videos at a time. (A join in SQL compares the same numbers fifty times as slowly; see
+some videos at a time. (Asking SQL for each person takes more than twenty times as long; see
 docs/adr/0014.) Faces of different recognisers are never compared.
 """
 
