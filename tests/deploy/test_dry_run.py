@@ -78,11 +78,11 @@ def test_a_wrong_entry_point_is_found(staged: Path, directory: Path) -> None:
 
 def test_a_bundle_that_lacks_a_file_is_found(staged: Path, directory: Path) -> None:
     """As it would be if a data file were not shipped."""
-    missing = staged / "search" / "common" / "registry.json"
+    missing = staged / "search" / "functions" / "search" / "calibrations.json"
     content = missing.read_bytes()
     missing.unlink()
     try:
         failed = _failed(deployed_units.load(), staged, directory, timeout_s=30)
     finally:
         missing.write_bytes(content)
-    assert "registry.json" in failed["search"]
+    assert "calibrations.json" in failed["search"]
