@@ -76,7 +76,8 @@ class Library:
         """An existing user agrees to have faces looked for."""
         self._run(
             "INSERT INTO face_consents (user_id, id, policy_version) "
-            "VALUES (:user_id, gen_random_uuid(), '1')"
+            "VALUES (:user_id, gen_random_uuid(), '1') "
+            "ON CONFLICT (user_id) WHERE withdrawn_at IS NULL DO NOTHING"
         )
         return self
 

@@ -193,8 +193,7 @@ class World:
         """
         if tenant.faces.get("in_video_id") not in tenant.videos:
             library = Library(database=self._database, user_id=tenant.user_id)
-            if not tenant.faces:
-                library.consent()
+            library.consent()
             looks = identities(np.random.default_rng(tenant.place), 2)
             faces = [
                 Face(video_id=video_id, time_ms=500 + 1_000 * n, vector=looks[n % 2])
@@ -234,7 +233,9 @@ class World:
         return tuple(scene_row(self._models, n, spec) for n, spec in enumerate(specs))
 
     def _serve_api(self) -> flask.Flask:
-        given = settings(max_upload_bytes=1_000_000)
+        given = settings(
+            max_upload_bytes=1_000_000, feature_face=True, feature_face_enrollment=True
+        )
         return self._serve("api", api_routes, Api(settings=given, signer=make_signer()))
 
     def _serve_search(self) -> flask.Flask:

@@ -25,7 +25,7 @@ from gpu_jobs.models import OfflineModels, mirror
 from gpu_jobs.models.device import Device
 from gpu_jobs.models.downloaded import DownloadedModels, ModelChoice
 from gpu_jobs.pipeline import PIPELINE
-from gpu_jobs.stage import VideoFacts
+from gpu_jobs.stage import Features, VideoFacts
 from gpu_jobs.stages import decode_pass, upload_validate
 from tests.checkpoints import profile
 from tests.conftest import settings
@@ -90,6 +90,8 @@ def _gpu_lane(parts: DecodePass, models: Any) -> dict[str, Any]:
         "video": facts,
         "names": ("민지",),
         "progress": lambda _: None,
+        "features": Features(),
+        "consent": True,
         "audio_extract": parts.audio_extract,
         "scene_detect": parts.scene_detect,
         "vision_sample_frames": parts.vision_sample_frames,
