@@ -50,8 +50,9 @@ _IN_WORDS: dict[str, dict[str, object]] = {
     "/v1/uploads": {"video": {"content_type": "video/webm", "size_bytes": 7}},
 }
 _CONSENT = {"policy_version": POLICY_VERSION}
-#: What a request about somebody takes: the body, by method and path.
-_ABOUT_PEOPLE: dict[tuple[str, str], Callable[[dict[str, str]], object]] = {
+#: Bodies that name what is there, by method and path; given the ids of it.
+_BODIES: dict[tuple[str, str], Callable[[dict[str, str]], object]] = {
+    ("PATCH", "/v1/videos/{video_id}"): lambda _: {"title": "another"},
     ("POST", "/v1/faces/consent"): lambda _: _CONSENT,
     ("POST", "/v1/faces/undo"): lambda _: {},
     ("POST", "/v1/faces/redo"): lambda _: {},
@@ -154,16 +155,20 @@ class Asking:
         if self.tenant.videos.get(video_id):
             known["scene_id"] = self.tenant.videos[video_id][0]
         if "/people" in self.path or "/faces" in self.path:
-            known |= self._meet_somebody(case)
+            known |= self._meet_somebody()
+            case.query = {}
         for name in set(case.path_parameters or ()) & set(known):
             case.path_parameters[name] = str(known[name])
+        if body := _BODIES.get((self.method, self.path)):
+            case.body = body({name: str(value) for name, value in known.items()})
+            case.headers = {}
         if self.path in _IN_WORDS and self.method == "POST":
             case.body = _IN_WORDS[self.path]
         elif self.path in _IN_WORDS:
             case.query = {"q": "the train"}
 
-    def _meet_somebody(self, case: Any) -> dict[str, UUID]:
-        """New people and faces, what is to be said of them, and something to undo or do again."""
+    def _meet_somebody(self) -> dict[str, UUID]:
+        """New people and faces, and something to undo or do again."""
         tenant, video_id = self.tenant, _upload(self.world, self.tenant)
         self.world.index(tenant, video_id)
         tenant.faces = {}
@@ -175,12 +180,6 @@ class Asking:
             self._say(f"/v1/faces/clusters/{known['cluster_id']}/name", named)
         if self.path.endswith("/redo"):
             self._say("/v1/faces/undo", {})
-        body = _ABOUT_PEOPLE.get((self.method, self.path))
-        if body is not None:
-            case.body = body({name: str(value) for name, value in known.items()})
-            case.headers = {}
-        if self.method == "GET":
-            case.query = {}
         return known
 
     def _say(self, path: str, body: object) -> Any:
