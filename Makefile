@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 STATE ?= .heimdex
-# Tests run in parallel: one more process than cores, since some wait for others (leases, starts).
-TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+# Tests run in parallel; the machine's cores by default.
+TEST_WORKERS ?= auto
 # Which models: offline, cpu or gpu.
 PROFILE ?= offline
 # Where pip finds torch's CPU build, e.g. https://download.pytorch.org/whl/cpu (see README).
@@ -83,7 +83,7 @@ fix: $(TEST_STAMP) ## Mend what the linter and formatter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(TEST_STAMP) ## Run the tests (11 minutes on 2 cores)
+test: $(TEST_STAMP) ## Run the tests (12 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not deep"
 
 test-deep: $(TEST_STAMP) ## Run the tests and the long suites
