@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -56,11 +57,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iter
         "HEIMDEX_FEATURE_FACE_ENROLLMENT": "true",
         "HEIMDEX_TRACE_ENDPOINT": spans.url,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
-            patch.setenv(name, value)
-        with started(directory) as running:
-            yield running
+    with ExitStack() as stack:
+        # Processes are given their settings when the cloud starts; other tests of this process not.
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in given.items():
+                patch.setenv(name, value)
+            running = stack.enter_context(started(directory))
+        yield running
 
 
 @pytest.fixture

@@ -85,6 +85,10 @@ def test_only_search_has_the_offline_model() -> None:
             assert (weights in found) == (name == "search" and profile == "offline")
 
 
+#: People are matched in the request that changes them.
+_NEEDED = {"api": {"numpy"}, "search": {"numpy", "onnxruntime"}}
+
+
 def test_requirements_are_those_that_were_tested(name: str) -> None:
     """Hashed, and in the versions of local/requirements.txt; the light ones stay light."""
     tested: dict[tuple[str, str], set[str]] = {}
@@ -97,7 +101,7 @@ def test_requirements_are_those_that_were_tested(name: str) -> None:
     names = {package.name for package in locked}
     # Terraform names an endpoint for spans; without this the function would refuse to start.
     assert "opentelemetry-exporter-otlp-proto-http" in names
-    assert not names & (_HEAVY - ({"numpy", "onnxruntime"} if name == "search" else set()))
+    assert not names & (_HEAVY - _NEEDED.get(name, set()))
 
 
 def test_the_command_says_what_it_made(
