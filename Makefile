@@ -83,7 +83,7 @@ fix: $(TEST_STAMP) ## Mend what the linter and formatter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(TEST_STAMP) ## Run the tests (12 minutes on 2 cores)
+test: $(TEST_STAMP) ## Run the tests (13 to 15 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not deep"
 
 test-deep: $(TEST_STAMP) ## Run the tests and the long suites

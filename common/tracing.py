@@ -132,7 +132,7 @@ def span(
     with log.bound(traceparent=begun.traceparent):
         try:
             yield begun
-        except BaseException as error:
+        except BaseException as error:  # whatever ends it, a stop too; it goes on as it came
             begun.fail(error)
             raise
         finally:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 _STATUS_ERROR = 2
 
@@ -32,13 +32,9 @@ class ReceivedSpan:
 
 
 class SpanReceiver:
-    """Serves until the `with` block ends; thread-safe.
-
-    Skips the test where nothing is installed that sends spans (`make setup-tests` does).
-    """
+    """Serves until the `with` block ends; thread-safe."""
 
     def __init__(self) -> None:
-        self._wire = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
         self._received: list[ReceivedSpan] = []
         self._changed = threading.Condition()
         #: Answers that are to be given before the good ones.
@@ -70,12 +66,12 @@ class SpanReceiver:
         with self._changed:
             if self.refusals:
                 return self.refusals.pop(0)
-            self._received += _spans(self._wire.ExportTraceServiceRequest.FromString(body))
+            self._received += _spans(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
             self._changed.notify_all()
         return 200
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        take, wire = self._take, self._wire
+        take = self._take
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -83,7 +79,7 @@ class SpanReceiver:
                 proto = self.headers["Content-Type"] == "application/x-protobuf"
                 right = self.path == "/v1/traces" and proto
                 self.send_response(take(body) if right else 400)
-                answer = wire.ExportTraceServiceResponse().SerializeToString()
+                answer = trace_service_pb2.ExportTraceServiceResponse().SerializeToString()
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)

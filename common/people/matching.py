@@ -7,7 +7,9 @@ docs/adr/0014.) Faces of different recognisers are never compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
@@ -88,75 +90,75 @@ def rematch(tx: Connection, user_id: UUID, *, video_ids: Sequence[UUID] | None =
     """
     lock_people(tx, user_id)
     found: list[Found] = []
-    for model, batch in _batches(tx, user_id, video_ids):
-        thresholds = of_model(model)
-        if thresholds is not None:
-            people = known_people(tx, user_id, model, thresholds)
-            found += _matched(tx, user_id, batch, model, people, thresholds)
+    for each in _rounds(tx, user_id, video_ids):
+        found += _matched(tx, user_id, each)
     replace(tx, user_id, found, video_ids=video_ids)
-
-
-def _batches(
-    tx: Connection, user_id: UUID, video_ids: Sequence[UUID] | None
-) -> Iterator[tuple[str, list[UUID]]]:
-    """Videos with faces of one recogniser each, some at a time."""
-    chosen = {"all": video_ids is None, "video_ids": packed.array(video_ids or ())}
-    batch: list[UUID] = []
-    model, faces = "", 0
-    for row in tx.execute(_VIDEOS, {"user_id": user_id} | chosen).all():
-        if batch and (row.model != model or faces + row.faces > _FACES_AT_ONCE):
-            yield model, batch
-            batch, faces = [], 0
-        model, faces = row.model, faces + row.faces
-        batch.append(row.video_id)
-    if batch:
-        yield model, batch
 
 
 def recognised(tx: Connection, user_id: UUID, video_id: UUID) -> dict[UUID, UUID]:
     """Faces of a video by id, and who each is; faces of nobody known are missing."""
     who: dict[UUID, UUID] = {}
-    for model, batch in _batches(tx, user_id, [video_id]):
-        thresholds = of_model(model)
-        if thresholds is not None:
-            people = known_people(tx, user_id, model, thresholds)
-            rows, identities = _identified(tx, user_id, batch, model, people, thresholds)
-            faces = packed.split_ids(rows.ids)
-            for face in np.flatnonzero(identities.people >= 0).tolist():
-                who[UUID(bytes=faces[face])] = people.ids[int(identities.people[face])]
+    for each in _rounds(tx, user_id, [video_id]):
+        rows, identities = _identified(tx, user_id, each)
+        faces = packed.split_ids(rows.ids)
+        for face in np.flatnonzero(identities.people >= 0).tolist():
+            who[UUID(bytes=faces[face])] = each.people.ids[int(identities.people[face])]
     return who
 
 
-def _matched(
-    tx: Connection,
-    user_id: UUID,
-    video_ids: list[UUID],
-    model: str,
-    people: KnownPeople,
-    thresholds: Thresholds,
-) -> Iterator[Found]:
-    if not people.ids:
+@dataclass(frozen=True, kw_only=True)
+class _Round:
+    """Videos that are looked at together, and whom their faces are compared with."""
+
+    model: str
+    thresholds: Thresholds
+    people: KnownPeople
+    video_ids: list[UUID]
+
+
+def _rounds(tx: Connection, user_id: UUID, video_ids: Sequence[UUID] | None) -> Iterator[_Round]:
+    """Videos with faces of one recogniser each, some at a time; people are read once for each."""
+    chosen = {"all": video_ids is None, "video_ids": packed.array(video_ids or ())}
+    rows = tx.execute(_VIDEOS, {"user_id": user_id} | chosen).all()
+    for model, of_one in groupby(rows, lambda row: str(row.model)):
+        thresholds = of_model(model)
+        if thresholds is None:
+            continue
+        people = known_people(tx, user_id, model, thresholds)
+        for batch in _batches((row.video_id, row.faces) for row in of_one):
+            yield _Round(model=model, thresholds=thresholds, people=people, video_ids=batch)
+
+
+def _batches(videos: Iterable[tuple[UUID, int]]) -> Iterator[list[UUID]]:
+    """Videos, with how many faces they have, together as long as those are not too many."""
+    batch: list[UUID] = []
+    total = 0
+    for video_id, faces in videos:
+        if batch and total + faces > _FACES_AT_ONCE:
+            yield batch
+            batch, total = [], 0
+        batch.append(video_id)
+        total += faces
+    if batch:
+        yield batch
+
+
+def _matched(tx: Connection, user_id: UUID, each: _Round) -> Iterator[Found]:
+    if not each.people.ids:
         return
-    rows, identities = _identified(tx, user_id, video_ids, model, people, thresholds)
-    key = {"user_id": user_id, "video_ids": packed.array(video_ids)}
+    rows, identities = _identified(tx, user_id, each)
+    key = {"user_id": user_id, "video_ids": packed.array(each.video_ids)}
     scenes = tx.execute(_SCENES, key).one()
     ballots = _ballots(rows, packed.read_integers(rows.times_ms), scenes)
-    yield from _named(elect(ballots, identities, thresholds), scenes, people)
+    yield from _named(elect(ballots, identities, each.thresholds), scenes, each.people)
 
 
-def _identified(
-    tx: Connection,
-    user_id: UUID,
-    video_ids: list[UUID],
-    model: str,
-    people: KnownPeople,
-    thresholds: Thresholds,
-) -> tuple[Any, Identities]:
+def _identified(tx: Connection, user_id: UUID, each: _Round) -> tuple[Any, Identities]:
     """The faces of some videos as packed columns, and who each is."""
-    key = {"user_id": user_id, "video_ids": packed.array(video_ids)}
-    statement = text(_faces(thresholds.dimensions))
-    rows = tx.execute(statement, {**key, "model": model}).one()
-    places = {each: place for place, each in enumerate(packed.split_ids(rows.ids))}
+    people, dimensions = each.people, each.thresholds.dimensions
+    key = {"user_id": user_id, "video_ids": packed.array(each.video_ids)}
+    rows = tx.execute(text(_faces(dimensions)), {**key, "model": each.model}).one()
+    places = {face: place for place, face in enumerate(packed.split_ids(rows.ids))}
     named = {
         row.id.bytes: people.places.get(row.root.bytes, -1)
         for row in tx.execute(_NAMED, {"user_id": user_id})
@@ -167,13 +169,13 @@ def _identified(
     ]
     faces = FrameFaces(
         frames=_frames(packed.runs(rows.video_ids), packed.read_integers(rows.times_ms)),
-        vectors=packed.read_vectors(rows.vectors, thresholds.dimensions),
+        vectors=packed.read_vectors(rows.vectors, dimensions),
         told=packed.read_places(rows.clusters, named),
         excluded=np.array([pair for pair in denied if min(pair) >= 0], dtype=np.int64).reshape(
             -1, 2
         ),
     )
-    return rows, identify(faces, people.centroids, thresholds)
+    return rows, identify(faces, people.centroids, each.thresholds)
 
 
 def _frames(videos: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from common.errors import InputError, NotFoundError
+from common.people.locks import lock_people
 
 #: Of one account: what search compares a query's words with.
 MAX_PEOPLE: Final = 1_000
@@ -38,7 +39,6 @@ _LIST = text(f"""
     ORDER BY p.created_at DESC, p.id DESC LIMIT :limit
 """)
 _COUNT = text("SELECT count(*) FROM people WHERE user_id = :user_id")
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _CREATE = text("""
     INSERT INTO people (user_id, id, name, aliases) VALUES (:user_id, :id, :name, :aliases)
 """)
@@ -79,12 +79,13 @@ def create(tx: Connection, user_id: UUID, *, name: str, aliases: tuple[str, ...]
         InputError: `too_many_people`.
     """
     # Two requests at once are not to count the same people.
-    tx.execute(_LOCK, {"name": f"people:{user_id}"})
+    lock_people(tx, user_id)
     if tx.execute(_COUNT, {"user_id": user_id}).scalar_one() >= MAX_PEOPLE:
         raise InputError("too_many_people", f"at most {MAX_PEOPLE}")
-    values = {"user_id": user_id, "id": uuid4(), "name": name, "aliases": list(aliases)}
+    person_id = uuid4()
+    values = {"user_id": user_id, "id": person_id, "name": name, "aliases": list(aliases)}
     tx.execute(_CREATE, values)
-    return values["id"]  # type: ignore[return-value]  # as it was made above
+    return person_id
 
 
 def find(
@@ -99,7 +100,7 @@ def find(
     row = tx.execute(statement, {"user_id": user_id, "id": person_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"person {person_id}")
-    return _record(row._asdict())
+    return _record(row)
 
 
 def list_newest(
@@ -115,7 +116,7 @@ def list_newest(
     """
     created_at, person_id = before or (None, None)
     values = {"user_id": user_id, "limit": limit, "created_at": created_at, "id": person_id}
-    return [_record(row._asdict()) for row in tx.execute(_LIST, values)]
+    return [_record(row) for row in tx.execute(_LIST, values)]
 
 
 def change(
@@ -142,7 +143,5 @@ def consent(tx: Connection, user_id: UUID, person_id: UUID, policy_version: str)
     return tx.execute(_CONSENT, values).rowcount == 1
 
 
-def _record(row: dict[str, object]) -> PersonRecord:
-    aliases = row.pop("aliases")
-    assert isinstance(aliases, list)
-    return PersonRecord(**row, aliases=tuple(aliases))  # type: ignore[arg-type]  # as the table has
+def _record(row: Row[Any]) -> PersonRecord:
+    return PersonRecord(**{**row._mapping, "aliases": tuple(row.aliases)})

@@ -21,9 +21,9 @@ from common.web import idempotency
 from common.web.conditions import IfMatch, entity_tag
 from common.web.idempotency import Answer, Attempt
 from common.web.language import preferred
-from common.web.limits import RECENT_SIGN_IN_S
 from common.web.models import BodyModel, PageQuery, QueryModel, ResponseModel
 from common.web.pages import PageScope, PageTokens
+from common.web.principal import RECENT_SIGN_IN_S
 from common.web.routes import Authenticate, Principal, Reply, Route
 from common.web.validation import parse_body, parse_id, parse_query
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
+
+#: What a session alone must not be enough for takes a sign-in within this time.
+RECENT_SIGN_IN_S: Final = 300
 
 
 class Principal(Protocol):

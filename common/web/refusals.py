@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from common import log
 from common.errors import ConfigError, HeimdexError, InputError, NotFoundError, QuotaError
 from common.web.language import preferred
-from common.web.limits import RECENT_SIGN_IN_S
+from common.web.principal import RECENT_SIGN_IN_S
 from common.web.problem import MEDIA_TYPE, RETRY_AFTER_S, problem_of
 
 #: What 401 asks for, by code, where a token alone is not enough (RFC 9470).

@@ -74,7 +74,7 @@ class Strays:
         places: tuple[Place, ...],
         *,
         after_s: float,
-        limit: int = 200,
+        limit: int = 50,
         draw: Callable[[], UUID] = uuid4,
     ) -> None:
         self._sweep = sweep
