@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 _FIRST, _LAST = 0xAC00, 0xD7A3
@@ -86,7 +86,6 @@ def romanised(text: str) -> str:
     return "".join(map(_syllable, text))
 
 
-@lru_cache(maxsize=65_536)
 def latin_key(text: str) -> str:
     """One key for what is written in Latin letters; "" without any."""
     plain = unicodedata.normalize("NFKD", text.casefold())
@@ -96,7 +95,6 @@ def latin_key(text: str) -> str:
     return key
 
 
-@lru_cache(maxsize=65_536)
 def hangul_keys(name: str) -> frozenset[str]:
     """The keys that a Korean name may be written by, family name first or last.
 
@@ -112,10 +110,15 @@ def hangul_keys(name: str) -> frozenset[str]:
     keys = {latin_key(romanised(plain))}
     if len(plain) > 2:
         family, given = plain[0], latin_key(romanised(plain[1:]))
-        for spelled in (*_SURNAMES.get(family, ()), romanised(family)):
-            key = latin_key(spelled)
+        for key in _surname_keys(family):
             keys |= {latin_key(key + given), latin_key(given + key)}
     return frozenset(keys)
+
+
+@cache
+def _surname_keys(family: str) -> tuple[str, ...]:
+    """Of one syllable, of which there are some eleven thousand at the most."""
+    return tuple(map(latin_key, (*_SURNAMES.get(family, ()), romanised(family))))
 
 
 def _syllable(character: str) -> str:

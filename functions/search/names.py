@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -44,6 +44,15 @@ class _Name(NamedTuple):
     person: Person
 
 
+class _Book(NamedTuple):
+    """What a tenant's people are called."""
+
+    #: The words of each name, folded.
+    parts: tuple[tuple[tuple[str, ...], _Name], ...]
+    #: Names by the keys that they have in other letters.
+    by_key: Mapping[str, tuple[_Name, ...]]
+
+
 class _Stretch(NamedTuple):
     """Words of a text that could be a name."""
 
@@ -60,9 +69,9 @@ def without_names(text: str, people: Iterable[Person]) -> Named:
         text: of a query, NFC.
         people: the tenant's.
     """
-    everyone = list(people)
-    rest, as_written = _as_written(text, everyone)
-    rest, in_other_letters = _in_other_letters(rest, everyone)
+    book = _book(tuple(people))
+    rest, as_written = _as_written(text, book)
+    rest, in_other_letters = _in_other_letters(rest, book)
     found = {name.person.person_id: name for name in reversed((*as_written, *in_other_letters))}
     names = list(found.values())[::-1]
     return Named(
@@ -72,17 +81,25 @@ def without_names(text: str, people: Iterable[Person]) -> Named:
     )
 
 
-def _as_written(text: str, people: Sequence[Person]) -> tuple[str, list[_Name]]:
+# A thousand names are asked for in every search, and seldom change. People have ids of their own,
+# so no tenant ever finds what was read for another.
+@lru_cache(maxsize=64)
+def _book(people: tuple[Person, ...]) -> _Book:
+    names = [_Name(written=name, person=person) for person in people for name in person.names]
+    by_key: dict[str, tuple[_Name, ...]] = {}
+    for name in names:
+        for key in _keys(name.written):
+            by_key[key] = (*by_key.get(key, ()), name)
+    parts = tuple((tuple(normalise(name.written).split()), name) for name in names)
+    return _Book(parts=parts, by_key=by_key)
+
+
+def _as_written(text: str, book: _Book) -> tuple[str, list[_Name]]:
     """Names in the letters that they are known by, with what Korean hangs on them."""
     found: list[_Name] = []
     # A pattern costs far more than a look: of ten thousand people few can be meant.
     folded = normalise(text)
-    likely = [
-        _Name(written=name, person=person)
-        for person in people
-        for name in person.names
-        if _may_be_in(name, folded)
-    ]
+    likely = [name for parts, name in book.parts if all(part in folded for part in parts)]
     for name in sorted(likely, key=lambda each: (-len(each.written), str(each.person.person_id))):
         pattern = _name_pattern(name.written)
         if pattern is None:
@@ -92,16 +109,6 @@ def _as_written(text: str, people: Sequence[Person]) -> tuple[str, list[_Name]]:
             found.append(name)
         text = rest
     return text, found
-
-
-def _may_be_in(name: str, folded: str) -> bool:
-    return all(part in folded for part in _parts(name))
-
-
-# A thousand names are asked for in every search.
-@lru_cache(maxsize=65_536)
-def _parts(name: str) -> tuple[str, ...]:
-    return tuple(normalise(name).split())
 
 
 def _name_pattern(name: str) -> re.Pattern[str] | None:
@@ -121,21 +128,14 @@ def _same_name(name: _Name, other: _Name) -> bool:
     return normalise(name.written) == normalise(other.written)
 
 
-def _in_other_letters(text: str, people: Sequence[Person]) -> tuple[str, list[_Name]]:
+def _in_other_letters(text: str, book: _Book) -> tuple[str, list[_Name]]:
     """Korean names that are typed in Latin letters, and the reverse; the longest first."""
     # What is typed in Latin letters is looked for among names that are not, and the reverse.
-    in_latin, in_hangul = list(_typed_in_latin(text)), list(_typed_in_hangul(text))
-    wanted = {key for key, _ in (*in_latin, *in_hangul)}
-    known: dict[str, list[_Name]] = {}
-    for person in people if wanted else ():
-        for written in person.names:
-            for key in wanted.intersection(_keys(written)):
-                known.setdefault(key, []).append(_Name(written=written, person=person))
+    typed = [*_typed_in_latin(text), *_typed_in_hangul(text)]
     found: list[_Name] = []
     taken: list[_Stretch] = []
-    typed = sorted([*in_latin, *in_hangul], key=lambda each: each[1].start - each[1].end)
-    for key, stretch in typed:
-        meant = known.get(key, ())
+    for key, stretch in sorted(typed, key=lambda each: each[1].start - each[1].end):
+        meant = book.by_key.get(key, ())
         if meant and not any(_overlap(stretch, other) for other in taken):
             taken.append(stretch)
             found += meant
@@ -144,7 +144,6 @@ def _in_other_letters(text: str, people: Sequence[Person]) -> tuple[str, list[_N
     return text, found
 
 
-@lru_cache(maxsize=65_536)
 def _keys(name: str) -> frozenset[str]:
     """The keys of a name that is Korean, or in Latin letters."""
     if name.isascii():
