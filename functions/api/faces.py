@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from common import audit
 from common.errors import InputError
-from common.people import albums, records, scene_faces
+from common.people import albums, scene_faces
 from common.people.albums import ClusterRecord, FaceRecord, Naming
 from common.people.decisions import Decisions
 from common.people.journal import Kind
@@ -18,7 +18,7 @@ from common.web.models import BodyModel, PageQuery, ResponseModel
 from common.web.pages import Page, Position
 from common.web.routes import Principal, RouteTable
 from functions.api.names import Aliases, Name
-from functions.api.people import ConsentGiven
+from functions.api.people import ConsentGiven, make_person
 from functions.api.services import Api
 
 routes: RouteTable[Api] = RouteTable()
@@ -212,7 +212,10 @@ def name_cluster(
         raise InputError("invalid_request", "either person_id or new_person")
     decisions = Decisions(tx, user_id)
     if body.new_person is not None:
-        person_id = _made(tx, user_id, body.new_person)
+        new = body.new_person
+        person_id = make_person(
+            tx, user_id, name=new.name, aliases=new.aliases, consent=new.consent
+        )
         decisions.name_cluster(cluster_id, person_id, created=True)
     elif body.person_id is not None:
         decisions.name_cluster(cluster_id, body.person_id)
@@ -311,20 +314,6 @@ def redo_decision(services: Api, *, principal: Principal, tx: Connection) -> Dec
     entry = Decisions(tx, principal.user_id).redo()
     audit.record(tx, principal.user_id, "faces.redone")
     return Decision(id=entry.id, kind=entry.kind)
-
-
-def _made(tx: Connection, user_id: UUID, person: NewPerson) -> UUID:
-    person_id = records.create(tx, user_id, name=person.name, aliases=person.aliases)
-    records.consent(tx, user_id, person_id, person.consent.policy_version)
-    audit.record(tx, user_id, "person.created", subject_id=person_id)
-    audit.record(
-        tx,
-        user_id,
-        "person.consent_given",
-        subject_id=person_id,
-        code=person.consent.policy_version,
-    )
-    return person_id
 
 
 def _cluster(record: ClusterRecord) -> Cluster:

@@ -90,10 +90,7 @@ def create_person(
 ) -> Reply[Person]:
     """A name alone does nothing with faces: that takes consent, and photos."""
     user_id = principal.user_id
-    person_id = records.create(tx, user_id, name=body.name, aliases=body.aliases)
-    audit.record(tx, user_id, "person.created", subject_id=person_id)
-    if body.consent is not None:
-        _consent(tx, user_id, person_id, body.consent)
+    person_id = make_person(tx, user_id, name=body.name, aliases=body.aliases, consent=body.consent)
     return Reply(
         body=person_of(records.find(tx, user_id, person_id)),
         headers={"Location": f"/v1/people/{person_id}"},
@@ -173,6 +170,26 @@ def withdraw_person_consent(
     """Photos, face and where they were seen are gone at once, files within a minute; names stay."""
     if erasing.withdraw_person(tx, principal.user_id, person_id):
         audit.record(tx, principal.user_id, "person.consent_withdrawn", subject_id=person_id)
+
+
+def make_person(
+    tx: Connection,
+    user_id: UUID,
+    *,
+    name: str,
+    aliases: tuple[str, ...],
+    consent: ConsentGiven | None,
+) -> UUID:
+    """Make a person, with their consent if they gave it, and put both on record.
+
+    Raises:
+        InputError: `too_many_people`.
+    """
+    person_id = records.create(tx, user_id, name=name, aliases=aliases)
+    audit.record(tx, user_id, "person.created", subject_id=person_id)
+    if consent is not None:
+        _consent(tx, user_id, person_id, consent)
+    return person_id
 
 
 def person_of(record: PersonRecord) -> Person:
